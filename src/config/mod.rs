@@ -1,0 +1,1 @@
+//! Configuration files: the YAML editor and the templates.

@@ -1,0 +1,1 @@
+//! The only code that touches files, processes, units, users and sockets.

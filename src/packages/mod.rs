@@ -1,0 +1,1 @@
+//! Package managers, signing keys and repositories.

@@ -1,0 +1,11 @@
+//! Small values with rules of their own. Parsing them is the only thing they do.
+
+mod fingerprint;
+mod site;
+mod version;
+mod yaml_path;
+
+pub use fingerprint::Fingerprint;
+pub use site::Site;
+pub use version::Version;
+pub use yaml_path::YamlPath;
