@@ -1,11 +1,13 @@
 //! Small values with rules of their own. Parsing them is the only thing they do.
 
 mod fingerprint;
+mod pin;
 mod site;
 mod version;
 mod yaml_path;
 
 pub use fingerprint::Fingerprint;
+pub use pin::Pin;
 pub use site::Site;
 pub use version::Version;
 pub use yaml_path::YamlPath;

@@ -32,6 +32,11 @@ impl Site {
         self.0 == "ddog-gov.com"
     }
 
+    /// The sites that the vendor lists.
+    pub fn known() -> impl Iterator<Item = &'static str> {
+        KNOWN.into_iter()
+    }
+
     /// Whether the vendor lists this site. Another one may be new, or a typing mistake.
     pub fn is_known(&self) -> bool {
         KNOWN.contains(&self.0.as_str())

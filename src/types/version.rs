@@ -24,6 +24,13 @@ impl Version {
     }
 }
 
+impl Version {
+    /// Whether it is no pre-release. A suffix after `+` names a build.
+    pub fn is_release(&self) -> bool {
+        self.pre.as_ref().is_none_or(|pre| pre.starts_with('+'))
+    }
+}
+
 impl FromStr for Version {
     type Err = String;
 

@@ -1,0 +1,330 @@
+//! Carries a plan out. Each step's undo is on disk before the step runs; a failure takes the run back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::current::Current;
+use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_UNIT, SATELLITES};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Events};
+use crate::facts::Facts;
+use crate::host::units::{self, Verdict};
+use crate::host::{Attributes, Hold, Host, sockets, system, users};
+use crate::packages::{Change, Manager, PackageSpec, Session};
+use crate::plan::{Context, Plan};
+use crate::receipt::{Outcome, Receipt, Undo};
+use crate::request::Request;
+use crate::rollback;
+use crate::step::{FileChange, PackageChange, Step};
+
+/// How long the proxy may take until it listens on all its ports.
+const LISTEN_LIMIT: Duration = Duration::from_secs(20);
+/// How long services are watched before they count as up, and how long that may take.
+const SETTLE: Duration = Duration::from_millis(1500);
+const SETTLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// A step that was carried out.
+#[derive(Debug, Clone)]
+pub struct StepDone {
+    pub kind: &'static str,
+    pub what: String,
+    pub details: Vec<String>,
+    pub seconds: f64,
+}
+
+/// What a run did.
+#[derive(Default)]
+pub struct Applied {
+    pub steps: Vec<StepDone>,
+    pub notes: Vec<String>,
+    /// How long services were watched, in seconds.
+    pub settling: f64,
+    /// The plan that was made after the packages were installed.
+    pub second_plan: Option<Plan>,
+}
+
+/// A run that failed: why, and what it had done until then.
+pub struct Failed {
+    pub error: Error,
+    pub applied: Applied,
+}
+
+/// All that a run needs to know.
+pub struct Job<'a> {
+    pub session: Session<'a>,
+    pub request: &'a Request,
+    pub facts: &'a Facts,
+    pub asked: &'a Asked,
+}
+
+impl<'a> Job<'a> {
+    fn host(&self) -> &'a Host {
+        self.session.host
+    }
+
+    fn events(&self) -> &'a Events {
+        self.session.events
+    }
+}
+
+/// Carries `plan` out. The lock is held by the caller.
+pub fn run(
+    job: &Job,
+    receipt: &mut Receipt,
+    plan: &Plan,
+    context: Context,
+    desired: &Desired,
+) -> std::result::Result<Applied, Box<Failed>> {
+    let mut run = Run { job, receipt, context, hold: None, applied: Applied::default() };
+    let result = run.all(plan, desired);
+    let Run { mut applied, hold, .. } = run;
+    drop(hold);
+    match result {
+        Ok(()) => match receipt.end(job.host(), Outcome::Done) {
+            Ok(()) => Ok(applied),
+            Err(error) => Err(Box::new(Failed { error, applied })),
+        },
+        Err(error) => {
+            let error = take_back(job, receipt, error, &mut applied);
+            Err(Box::new(Failed { error, applied }))
+        }
+    }
+}
+
+/// After a failure: undoes this run, unless the operator wants to look at it, and says what is the case now.
+fn take_back(job: &Job, receipt: &mut Receipt, error: Error, applied: &mut Applied) -> Error {
+    let Some(this) = receipt.runs.last().cloned() else { return error };
+    if job.request.keep_on_failure {
+        let saved = receipt.end(job.host(), Outcome::Kept);
+        let done = this.steps.iter().filter(|step| step.done).count();
+        let state = format!("{done} of this run's steps are done and stay (--on-failure=keep)");
+        return match saved {
+            Ok(()) => error.state(state),
+            Err(why) => error.state(format!("{state}; the receipt could not be written: {why}")),
+        };
+    }
+    job.events().note("taking this run back");
+    // A signal ended the run, and must not end its undoing.
+    let calm = AtomicBool::new(false);
+    let left = rollback::undo(Session { cancel: &calm, ..job.session }, &this.steps);
+    let _ = units::daemon_reload(job.host());
+    receipt.asked = this.asked_before.clone();
+    if let Err(why) = receipt.end(job.host(), Outcome::RolledBack) {
+        applied.notes.push(format!("the receipt could not be written: {why}"));
+    }
+    let fips = match (job.asked.fips_on(), this.asked_before.fips_on()) {
+        (true, false) => "; this host is NOT in FIPS mode",
+        _ => "",
+    };
+    if left.0.is_empty() {
+        error.state(format!("all that this run had changed was taken back{fips}"))
+    } else {
+        let detail = format!("could not be taken back:\n  {}", left.0.join("\n  "));
+        error.detail(detail).state(format!("this run was taken back, but for what is named above{fips}"))
+    }
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    receipt: &'a mut Receipt,
+    context: Context,
+    hold: Option<Hold>,
+    applied: Applied,
+}
+
+impl Run<'_> {
+    fn all(&mut self, plan: &Plan, desired: &Desired) -> Result<()> {
+        self.receipt.begin(self.job.asked.clone());
+        let Some(packages) = plan.steps.iter().position(|step| matches!(step, Step::Packages(_))) else {
+            self.steps(&plan.steps)?;
+            return self.settle(desired);
+        };
+        self.steps(&plan.steps[..=packages])?;
+        // The examples are there now, and so is dd-agent: look and plan once more.
+        let job = self.job;
+        let current = Current::read(job.host(), desired)?;
+        let version = current.agent_version();
+        let desired = desired::desired(job.request, job.asked.clone(), job.facts, version.as_ref())?;
+        let current = Current::read(job.host(), &desired)?;
+        self.context.replaced = self.context.packages.drain(..).map(|change| change.name).collect();
+        self.context.packages_done = true;
+        let second = Plan::new(&desired, &current, &self.context)?;
+        self.applied.notes.extend(second.notes.iter().cloned());
+        let result = self.steps(&second.steps);
+        self.applied.second_plan = Some(second);
+        result?;
+        if let Some(hold) = self.hold.take() {
+            hold.release()?;
+        }
+        self.settle(&desired)
+    }
+
+    fn steps(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            if self.job.session.cancel.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::Interrupted, "a signal ended this run").hint("run again to finish"));
+            }
+            let what = step.describe();
+            let started = Instant::now();
+            self.job.events().tell(Event::StepStarted { what: what.clone() });
+            if let Err(error) = self.step(step) {
+                self.job.events().tell(Event::StepFailed { what });
+                return Err(error);
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            self.job.events().tell(Event::StepDone { what: what.clone(), seconds });
+            self.applied.steps.push(StepDone { kind: step.kind(), what, details: step.details(), seconds });
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<()> {
+        let host = self.job.host();
+        let undo = match step {
+            Step::File(file) => return self.file(file, step),
+            Step::Packages(changes) => return self.packages(changes, step),
+            Step::Keyring { .. } | Step::AfterPackages { .. } => {
+                let what = format!("`{}` was reached before it was planned (a mistake in ddinstall)", step.describe());
+                return Err(Error::new(Kind::PackageManager, what));
+            }
+            Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
+            Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
+            Step::Start { unit, running, .. } => Undo::Unit { unit: unit.clone(), ran: *running },
+        };
+        self.receipt.intend(host, step.describe(), vec![undo])?;
+        match step {
+            Step::Group { user, group } => users::add_to_group(host, user, group)?,
+            Step::Enable { unit } => units::enable(host, &[unit])?,
+            Step::Start { unit, .. } => self.start(unit)?,
+            _ => {}
+        }
+        self.receipt.done(host)
+    }
+
+    fn file(&mut self, file: &FileChange, step: &Step) -> Result<()> {
+        let host = self.job.host();
+        host.can_replace(&file.path)?;
+        let written = system::sha256_hex(&file.after);
+        let mut undo = self.folders(file)?;
+        undo.push(match &file.before {
+            Some(before) => self.receipt.back_up(host, &file.path, before, written.clone())?,
+            None => Undo::RemoveFile { path: file.path.clone(), written: written.clone() },
+        });
+        if file.path == PROXY_CFG && !self.receipt.proxy_examples.contains(&written) {
+            self.receipt.proxy_examples.push(written);
+        }
+        self.receipt.intend(host, step.describe(), undo.clone())?;
+        // Folders that are missing on the way belong to the owner of the file.
+        for folder in undo.iter().rev() {
+            if let Undo::RemoveFolder { path } = folder {
+                let to = Attributes { uid: file.rights.uid, gid: file.rights.gid, mode: 0o755 };
+                host.make_dir(path, &to)?;
+            }
+        }
+        host.write(&file.path, &file.after, &file.rights)?;
+        self.receipt.done(host)
+    }
+
+    /// The folders above a file that do not exist yet, innermost first.
+    fn folders(&self, file: &FileChange) -> Result<Vec<Undo>> {
+        let mut missing = Vec::new();
+        let mut folder = std::path::Path::new(&file.path).parent();
+        while let Some(path) = folder {
+            if self.job.host().meta(path)?.is_some() {
+                break;
+            }
+            missing.push(Undo::RemoveFolder { path: path.display().to_string() });
+            folder = path.parent();
+        }
+        Ok(missing)
+    }
+
+    fn packages(&mut self, changes: &[PackageChange], step: &Step) -> Result<()> {
+        let (host, session) = (self.job.host(), self.job.session);
+        let specs: Vec<PackageSpec> = changes.iter().map(PackageChange::spec).collect();
+        if let Some(repository) = &self.context.repository {
+            Manager::Apt.refresh(session, repository)?;
+        }
+        let change = if self.job.request.allow_downgrade { Change::Downgrade } else { Change::Upgrade };
+        Manager::Apt.download(session, &specs, change)?;
+        let mut undo = Vec::new();
+        let absent: Vec<String> = changes.iter().filter(|c| c.from.is_none()).map(|c| c.name.clone()).collect();
+        if !absent.is_empty() {
+            undo.push(Undo::RemovePackages { names: absent });
+        }
+        for change in changes {
+            if let Some(version) = &change.from {
+                undo.push(Undo::RestorePackage { name: change.name.clone(), version: version.clone() });
+            }
+        }
+        let mut all = vec![PROXY_UNIT, AGENT_UNIT];
+        all.extend(SATELLITES);
+        let ran = units::show(host, &all).unwrap_or_default();
+        for state in ran.iter().filter(|state| [PROXY_UNIT, AGENT_UNIT].contains(&state.name.as_str()) && state.is_running()) {
+            undo.push(Undo::Unit { unit: state.name.clone(), ran: true });
+        }
+        self.receipt.intend(host, step.describe(), undo)?;
+        // Scriptlets start services themselves; nothing may run before its configuration is in place.
+        self.hold = Some(Hold::engage(host, &all)?);
+        Manager::Apt.install(session, &specs, change)?;
+        self.receipt.done(host)
+    }
+
+    /// Starts or restarts a unit. The proxy counts as started when it listens on all its ports.
+    fn start(&mut self, unit: &str) -> Result<()> {
+        let host = self.job.host();
+        if let Some(hold) = self.hold.take() {
+            hold.release()?;
+        }
+        let before = units::show(host, &[unit])?;
+        if before.iter().any(|state| state.need_daemon_reload) {
+            units::daemon_reload(host)?;
+        }
+        if before.iter().any(units::UnitState::is_failed) {
+            units::reset_failed(host, &[unit])?;
+        }
+        units::restart(host, &[unit])?;
+        if unit == PROXY_UNIT { self.proxy_listens() } else { Ok(()) }
+    }
+
+    fn proxy_listens(&self) -> Result<()> {
+        let host = self.job.host();
+        let started = Instant::now();
+        loop {
+            let listeners = sockets::listeners(host, PORTS, &[])?;
+            let own = |port: u16| {
+                let is_own = |owner: &sockets::Process| owner.unit.as_deref() == Some(PROXY_UNIT);
+                listeners.iter().any(|l| l.port == port && l.owner.as_ref().is_some_and(is_own))
+            };
+            let Some(missing) = PORTS.clone().find(|port| !own(*port)) else { return Ok(()) };
+            let states = units::show(host, &[PROXY_UNIT])?;
+            let down = states.iter().find(|s| s.is_failed() || s.n_restarts > 0);
+            if let Some(state) = down {
+                return Err(units::service_error(host, state));
+            }
+            if started.elapsed() > LISTEN_LIMIT {
+                let what = format!("{PROXY_UNIT} runs, and does not listen on port {missing}");
+                let error = Error::new(Kind::Service, what).hint(format!("journalctl -u {PROXY_UNIT}"));
+                let lines = units::journal(host, PROXY_UNIT, 20, None).unwrap_or_default();
+                return Err(error.detail(lines.join("\n")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Watches the units until they rest: systemctl says 0 for a unit that then crash-loops.
+    fn settle(&mut self, desired: &Desired) -> Result<()> {
+        let watched: Vec<&str> = desired.units.iter().filter(|unit| unit.must_run).map(|unit| unit.name).collect();
+        if !desired.start || watched.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.job.events().progress("watching the services settle", None);
+        let settled = units::settle(self.job.host(), &watched, SETTLE, SETTLE_LIMIT)?;
+        self.applied.settling = started.elapsed().as_secs_f64();
+        match settled.iter().find(|s| s.verdict != Verdict::Up) {
+            None => Ok(()),
+            Some(s) => Err(units::service_error(self.job.host(), &s.unit)),
+        }
+    }
+}

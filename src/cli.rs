@@ -1,0 +1,166 @@
+//! The command line: what was typed, as settings and options. Flags come from the settings table.
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::settings::{Setting, TABLE, Type};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Install,
+    Plan { diff: bool, detailed_exitcode: bool },
+    Verify,
+    Settings,
+}
+
+/// A command line that was understood.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub action: Action,
+    pub format: Format,
+    pub quiet: bool,
+    /// Settings by key, in the order of the table.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// Reads the arguments (the program's name first). The error knows how to print itself: help, version or a mistake.
+pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    let Some((name, sub)) = matches.subcommand() else {
+        return Err(command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed: install, plan or verify"));
+    };
+    let action = match name {
+        "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
+        "verify" => Action::Verify,
+        "settings" => Action::Settings,
+        _ => Action::Install,
+    };
+    let json = sub.get_one::<String>("format").is_some_and(|format| format == "json");
+    let format = if json { Format::Json } else { Format::Text };
+    let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
+    let flags = if action == Action::Settings { Vec::new() } else { flags(sub) };
+    Ok(Invocation { action, format, quiet, flags })
+}
+
+fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
+    let given = |setting: &&Setting| setting.flag().is_some();
+    TABLE
+        .iter()
+        .filter(given)
+        .filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())))
+        .collect()
+}
+
+/// The whole command line, for parsing, help, completions and manual pages.
+pub fn command() -> Command {
+    Command::new("ddinstall")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Makes this host FIPS and CWS with the Datadog Agent, and proves it.")
+        .long_about(ABOUT)
+        .after_help("Exit codes: 0 done or nothing to do · 2 wrong input · 3 not supported here · 4 prerequisite missing · 5 network, repository or signature · 6 package manager · 7 configuration cannot be merged · 8 service did not start · 9 verification failed · 10 interrupted")
+        .subcommand_required(false)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .subcommand(
+            settings(Command::new("install"))
+                .about("Brings the host to the described state, and proves it. Safe to repeat.")
+                .arg(
+                    Arg::new("quiet")
+                        .long("quiet")
+                        .short('q')
+                        .action(ArgAction::SetTrue)
+                        .help("Prints errors and the last lines only"),
+                )
+                .after_help("Settings may also be given as variables (in brackets). Unset or empty means: leave it as it is.\nThe API key has no flag, since other users can read arguments: set DD_API_KEY, or name a file with --api-key-file."),
+        )
+        .subcommand(
+            settings(Command::new("plan"))
+                .about("Shows what `install` would change, and changes nothing. Works without root.")
+                .arg(Arg::new("diff").long("diff").action(ArgAction::SetTrue).help("Shows each file's change as a unified diff, without secrets"))
+                .arg(
+                    Arg::new("detailed_exitcode")
+                        .long("detailed-exitcode")
+                        .action(ArgAction::SetTrue)
+                        .help("Exits with 20 where changes are pending, and 0 where there is nothing to do"),
+                ),
+        )
+        .subcommand(
+            settings(Command::new("verify"))
+                .about("Checks the host against what it was asked to be. Changes nothing; exits with 9 where a check fails."),
+        )
+        .subcommand(Command::new("settings").about("Prints every setting with its variable, flag and meaning").arg(format_arg()))
+}
+
+const ABOUT: &str = "Makes this host FIPS and CWS with the Datadog Agent, and proves it.\n\n\
+Installs the Agent and its FIPS proxy from the vendor's signed repository, writes datadog.yaml, system-probe.yaml, \
+security-agent.yaml and the journald log configuration without losing a line of yours, starts the services, and checks the result.\n\n\
+On a fresh host, as root:\n\n  DD_API_KEY=… DD_SITE=ddog-gov.com DD_FIPS_MODE=1 DD_RUNTIME_SECURITY_CONFIG_ENABLED=true ddinstall install\n\n\
+`ddinstall plan --diff` shows what that would change. `ddinstall verify` proves it again at any time.";
+
+fn format_arg() -> Arg {
+    Arg::new("format").long("format").value_name("FORMAT").value_parser(["text", "json"]).default_value("text").help("How results are printed")
+}
+
+fn settings(command: Command) -> Command {
+    let command = command.arg(format_arg());
+    TABLE.iter().fold(command, |command, setting| match setting.flag() {
+        Some(flag) => command.arg(argument(setting, flag)),
+        None => command,
+    })
+}
+
+fn argument(setting: &'static Setting, flag: String) -> Arg {
+    let names = match setting.variables {
+        [] => String::new(),
+        [first, ..] => format!(" [{first}]"),
+    };
+    let default = if setting.default.is_empty() { String::new() } else { format!(" Default: {}.", setting.default) };
+    let arg = Arg::new(setting.key)
+        .long(flag)
+        .help(format!("{}{default}{names}", setting.doc))
+        .help_heading("Settings")
+        .action(ArgAction::Set);
+    match setting.kind {
+        // The table checks values, so that all mistakes are told at once.
+        Type::Bool | Type::Switch => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("on|off")
+        }
+        Type::Choice(words) => arg.value_name(words.join("|")),
+        Type::List => arg.value_name("A,B"),
+        Type::Path => arg.value_name("FILE"),
+        Type::Url => arg.value_name("URL"),
+        Type::Site => arg.value_name("SITE"),
+        Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
+        Type::Text | Type::Secret => arg.value_name("TEXT"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Invocation, clap::Error> {
+        parse(std::iter::once("ddinstall").chain(args.iter().copied()).map(Into::into))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_but_secrets_has_a_flag() {
+        let i = parsed(&["install", "--fips-mode", "--site=ddog-gov.com", "--upgrade", "--tags", "a:b,c:d"]).unwrap();
+        let flag = |key: &str| i.flags.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
+        assert_eq!((flag("fips_mode"), flag("site"), flag("upgrade")), (Some("true"), Some("ddog-gov.com"), Some("true")));
+        assert!(parsed(&["install", "--api-key", "x"]).is_err());
+        assert_eq!(parsed(&["plan", "--detailed-exitcode"]).unwrap().action, Action::Plan { diff: false, detailed_exitcode: true });
+    }
+}

@@ -1,0 +1,185 @@
+//! `ddinstall install`: brings the host to the described state, and proves it.
+
+use std::time::{Duration, Instant};
+
+use crate::apply::{self, Applied, Job};
+use crate::cli::Format;
+use crate::current::Current;
+use crate::desired::{self, Desired};
+use crate::error::{Error, Kind, Result};
+use crate::host::{Attributes, Hold, Lock, Locking};
+use crate::prepare::{self, Prepared};
+use crate::receipt::{self, LOCK};
+use crate::report::json::Document;
+use crate::report::text;
+use crate::verify::{self, Reach, Verification};
+
+use super::{LOCK_WAIT, Session, print};
+
+/// The proof of the last changing run, as JSON.
+const PROOF: &str = "/var/lib/ddinstall/proof.json";
+/// All that a run came to.
+#[derive(Default)]
+struct Done {
+    changed: bool,
+    applied: Applied,
+    notes: Vec<String>,
+    verification: Option<Verification>,
+    verifying: f64,
+    desired: Option<Desired>,
+    proof: Option<&'static str>,
+}
+
+pub(super) fn run(session: &Session) -> u8 {
+    let mut done = Done::default();
+    let result = install(session, &mut done);
+    let error = match (result, &done.verification) {
+        (Err(error), _) => Some(error),
+        (Ok(()), Some(verification)) if !verification.holds() => Some(not_proven(verification)),
+        _ => None,
+    };
+    let exit_code = error.as_ref().map_or(0, |error| error.kind.exit_code());
+    session.terminal.rest();
+    let document = Document {
+        command: "install",
+        changed: Some(done.changed),
+        steps: Some(&done.applied.steps),
+        notes: &done.notes,
+        verification: done.verification.as_ref(),
+        seconds: done.verification.is_some().then_some((done.applied.settling, done.verifying)),
+        proof: done.proof,
+        exit_code,
+        ..Document::default()
+    };
+    if session.format == Format::Text {
+        print(&words(session, &done));
+    }
+    match error {
+        Some(error) => session.fail(document, &error),
+        None => {
+            if session.format == Format::Json {
+                print(&document.render(&session.redactor));
+            }
+            0
+        }
+    }
+}
+
+/// The result in plain words.
+fn words(session: &Session, done: &Done) -> String {
+    let (Some(verification), Some(desired)) = (&done.verification, &done.desired) else { return String::new() };
+    let mut out = text::notes(&done.notes, &session.redactor);
+    if !done.changed && verification.holds() {
+        out.push_str("Nothing to do: this host is as asked for.\n");
+        return out;
+    }
+    let all = text::verification(verification, &session.redactor, session.style);
+    out.push_str(&all);
+    out.push_str(&text::summary(desired, verification, done.proof, session.style));
+    out
+}
+
+fn not_proven(verification: &Verification) -> Error {
+    let failed: Vec<&str> = verification.failures().map(|check| check.id.as_str()).collect();
+    Error::new(Kind::Verification, format!("the host is not what it was asked to be: {}", failed.join(", ")))
+        .state("what was installed and configured stays")
+        .hint("see the checks above; `ddinstall verify` looks again")
+}
+
+fn install(session: &Session, done: &mut Done) -> Result<()> {
+    let nothing = |error: Error| if error.state.is_none() { error.state("nothing was changed") } else { error };
+    let Session { host, request, events, .. } = session;
+    let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
+    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
+        return prove(session, prepared, done, Reach::Local);
+    }
+    // Somebody else may have changed the host until the lock is ours: look once more.
+    let (_lock, waited) = lock(session).map_err(nothing)?;
+    let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
+    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
+        return prove(session, prepared, done, Reach::Local);
+    }
+    if let Some(stale) = Hold::stale(host).map_err(nothing)? {
+        stale.release().map_err(nothing)?;
+    }
+    let log = session.journal.open(host).map_err(nothing)?;
+    events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
+    show_plan(session, &prepared);
+    done.notes = prepared.notes.clone();
+    let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
+    let job = Job { session: session.tools(), request, facts: &facts, asked: &asked };
+    match apply::run(&job, &mut receipt, &plan, context, &desired) {
+        Ok(applied) => {
+            done.changed = true;
+            done.notes.extend(applied.notes.iter().cloned());
+            done.applied = applied;
+        }
+        Err(failed) => {
+            let failed = *failed;
+            done.changed = receipt.runs.last().is_some_and(|run| run.outcome != receipt::Outcome::RolledBack);
+            done.applied = failed.applied;
+            events.log(format!("failed: {}", failed.error));
+            return Err(failed.error);
+        }
+    }
+    let prepared = prepare::look(host, request, true)?;
+    let version = prepared.current.agent_version();
+    let desired = desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref())?;
+    let started = Instant::now();
+    let current = Current::read(host, &desired)?;
+    let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
+    done.verifying = started.elapsed().as_secs_f64();
+    done.notes.dedup();
+    write_proof(session, &verification)?;
+    done.proof = Some(PROOF);
+    done.verification = Some(verification);
+    done.desired = Some(desired);
+    Ok(())
+}
+
+/// A host that needs no change: its own files and services are checked, and nothing leaves it.
+fn prove(session: &Session, prepared: Prepared, done: &mut Done, reach: Reach) -> Result<()> {
+    let started = Instant::now();
+    let verification = verify::verify(&session.host, &prepared.facts, &prepared.desired, &prepared.current, reach);
+    done.verifying = started.elapsed().as_secs_f64();
+    done.notes = prepared.notes;
+    done.verification = Some(verification);
+    done.desired = Some(prepared.desired);
+    Ok(())
+}
+
+fn show_plan(session: &Session, prepared: &Prepared) {
+    if session.format == Format::Text {
+        let mut redactor = session.redactor.clone();
+        redactor.learn_plan(&prepared.plan);
+        print(&text::plan(&prepared.plan, &[], true, &redactor, session.style));
+    }
+}
+
+/// Takes the lock, waiting for another run. Tells whether it had to wait.
+fn lock(session: &Session) -> Result<(Lock, bool)> {
+    receipt::prepare_state(&session.host)?;
+    let started = Instant::now();
+    let mut waited = false;
+    loop {
+        let holder = match session.host.lock(LOCK)? {
+            Locking::Acquired(lock) => return Ok((lock, waited)),
+            Locking::HeldBy(holder) => holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}")),
+        };
+        if started.elapsed() > LOCK_WAIT {
+            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
+            return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
+        }
+        if !waited {
+            session.events.note(format!("waiting for another run of ddinstall ({holder})"));
+        }
+        waited = true;
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn write_proof(session: &Session, verification: &Verification) -> Result<()> {
+    let document = Document { command: "verify", verification: Some(verification), ..Document::default() };
+    let text = document.render(&session.redactor);
+    session.host.write(PROOF, text.as_bytes(), &Attributes { uid: 0, gid: 0, mode: 0o600 })
+}

@@ -1,0 +1,154 @@
+//! What each command does, from the request to the exit code.
+
+mod install;
+mod journal;
+mod plan;
+mod settings;
+mod verify;
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use crate::cli::{Action, Format, Invocation};
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::host::Host;
+use crate::packages;
+use crate::report::json::Document;
+use crate::report::text::{self, Style};
+use crate::report::{Redactor, Terminal};
+use crate::request::{Inputs, Request};
+
+use journal::Journal;
+
+/// How long another run, or another package manager, is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
+
+/// Exit code of `plan --detailed-exitcode` where changes are pending.
+pub const CHANGES_PENDING: u8 = 20;
+
+/// What every command has at hand.
+struct Session {
+    host: Host,
+    request: Request,
+    format: Format,
+    redactor: Redactor,
+    style: Style,
+    terminal: Arc<Terminal>,
+    journal: Arc<Journal>,
+    events: Events,
+    /// Set by a signal: what may be stopped then is.
+    stop: Arc<AtomicBool>,
+}
+
+/// Runs a command and returns its exit code. Results go to standard output, progress and errors to standard error.
+pub fn run(invocation: &Invocation) -> u8 {
+    let name = match invocation.action {
+        Action::Settings => return settings::run(invocation.format),
+        Action::Install => "install",
+        Action::Plan { .. } => "plan",
+        Action::Verify => "verify",
+    };
+    let session = match Session::open(invocation) {
+        Ok(session) => session,
+        Err(error) => return refuse(name, invocation.format, error),
+    };
+    match invocation.action {
+        Action::Plan { diff, detailed_exitcode } => plan::run(&session, diff, detailed_exitcode),
+        Action::Verify => verify::run(&session),
+        _ => install::run(&session),
+    }
+}
+
+/// A mistake in the input: no secret is known yet, and no host was looked at.
+fn refuse(command: &str, format: Format, error: Error) -> u8 {
+    let error = if error.state.is_none() { error.state("nothing was changed") } else { error };
+    let redactor = Redactor::default();
+    let exit_code = error.kind.exit_code();
+    match format {
+        Format::Text => eprint!("{}", text::error(&error, &redactor, Style(false))),
+        Format::Json => {
+            let document = Document { command, changed: Some(false), error: Some(&error), exit_code, ..Document::default() };
+            print(&document.render(&redactor));
+        }
+    }
+    exit_code
+}
+
+impl Session {
+    fn open(invocation: &Invocation) -> Result<Session> {
+        let inputs = Inputs { variables: std::env::vars_os().collect(), flags: invocation.flags.clone(), read: &read_key };
+        let request = Request::new(inputs)?;
+        let secrets = request.values.iter().filter_map(|(setting, _)| request.values.secret(setting.key).cloned());
+        let redactor = Redactor::new(secrets);
+        // With JSON on standard output, progress is still for people, on standard error.
+        let quiet = invocation.quiet || (invocation.format == Format::Json && !std::io::stderr().is_terminal());
+        let terminal = Arc::new(Terminal::new(redactor.clone(), quiet));
+        let journal = Arc::new(Journal::new(redactor.clone()));
+        let events = Events::new({
+            let (terminal, journal) = (terminal.clone(), journal.clone());
+            move |event| {
+                terminal.hear(event);
+                journal.hear(event);
+            }
+        });
+        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Ok(Session {
+            host: Host::new(Path::new("/"))?,
+            request,
+            format: invocation.format,
+            redactor,
+            style: Style(colour),
+            terminal,
+            journal,
+            events,
+            stop: interruption(),
+        })
+    }
+
+    /// What the package manager needs of this session.
+    fn tools(&self) -> packages::Session<'_> {
+        packages::Session { host: &self.host, events: &self.events, lock_wait: LOCK_WAIT, environment: &[], cancel: &self.stop }
+    }
+
+    /// Prints a failure, whatever the format, and returns its exit code.
+    fn fail(&self, document: Document, error: &Error) -> u8 {
+        self.terminal.rest();
+        let exit_code = error.kind.exit_code();
+        match self.format {
+            Format::Text => eprint!("{}", text::error(error, &self.redactor, self.style)),
+            Format::Json => print(&Document { error: Some(error), exit_code, ..document }.render(&self.redactor)),
+        }
+        exit_code
+    }
+}
+
+/// Reads the file that holds the API key.
+fn read_key(path: &str) -> std::result::Result<Vec<u8>, String> {
+    const LIMIT: u64 = 64 * 1024;
+    let mut bytes = Vec::new();
+    let read = if path == "-" {
+        std::io::stdin().take(LIMIT).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+    };
+    read.map_err(|e| e.to_string()).map(|_| bytes)
+}
+
+/// Prints to standard output; a reader that went away is no failure of ours.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Set by SIGINT, SIGTERM and SIGHUP: the current step is ended, then the run is taken back.
+fn interruption() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // Without the handler, the signal ends the process as it always does.
+        let _ = signal_hook::flag::register(signal, flag.clone());
+    }
+    flag
+}

@@ -1,0 +1,172 @@
+//! Desired minus current: the list of steps. An empty plan is a converged host. Pure.
+
+mod files;
+mod notes;
+
+use crate::current::Current;
+use crate::desired::{AGENT, AGENT_UNIT, Desired, PROXY, PROXY_UNIT, Wanted};
+use crate::error::Result;
+use crate::host::Stored;
+use crate::packages::Repository;
+use crate::step::{FileChange, PackageChange, Step};
+use crate::types::{Pin, Version};
+
+pub use files::{FilePlan, holds, is_secret, mistake};
+
+/// What a run is to do, in order, and what the operator should know.
+#[derive(Clone, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    pub notes: Vec<String>,
+}
+
+/// What the plan must know beside desired and current state.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// The repository, where packages must come from it.
+    pub repository: Option<Repository>,
+    /// Where its signing keys come from.
+    pub keys_url: String,
+    /// Its keyring as downloaded and checked; None: not downloaded yet.
+    pub keyring: Option<Vec<u8>>,
+    /// The repository's files that are there: its entry and its keyring.
+    pub repository_files: [Option<Stored>; 2],
+    /// The packages to install; versions are None until the repository was read.
+    pub packages: Vec<PackageChange>,
+    /// sha256 of the proxy examples that count as the vendor's.
+    pub proxy_examples: Vec<String>,
+    /// The packages are there: an example that is missing now will not come.
+    pub packages_done: bool,
+    /// Packages that this run has replaced: their services are started anew.
+    pub replaced: Vec<String>,
+    /// An earlier run was cut off: its services may not have read what it wrote.
+    pub resume: bool,
+}
+
+/// Packages that must be installed or replaced; empty on a converged host. A pin that the installed
+/// version satisfies needs nothing, so that a second run needs no network.
+pub fn wanted_packages(desired: &Desired, current: &Current) -> Vec<PackageChange> {
+    let mut changes = Vec::new();
+    for wish in &desired.packages {
+        let installed = current.version(wish.name);
+        let needed = match &wish.version {
+            Wanted::Any => installed.is_none(),
+            Wanted::Newest => true,
+            Wanted::Pinned(pin) => !installed.is_some_and(|version| satisfies(version, pin)),
+            Wanted::Along => installed.is_none() && !changes.is_empty(),
+        };
+        if needed {
+            changes.push(PackageChange { name: wish.name.into(), from: installed.map(str::to_owned), to: None });
+        }
+    }
+    changes
+}
+
+/// Whether an installed version is one that a pin allows.
+fn satisfies(version: &str, pin: &Pin) -> bool {
+    version.parse().is_ok_and(|version: Version| pin.matches(&version))
+}
+
+impl Plan {
+    pub fn new(desired: &Desired, current: &Current, context: &Context) -> Result<Plan> {
+        let mut plan = Plan::default();
+        plan.notes = notes::ineffective(desired, current);
+        if let Some(repository) = context.repository.as_ref().filter(|_| !context.packages.is_empty()) {
+            plan.repository(repository, context)?;
+            plan.steps.push(Step::Packages(context.packages.clone()));
+        }
+        for wish in &desired.files {
+            match files::plan(wish, current, context)? {
+                FilePlan::Nothing { notes } => plan.notes.extend(notes),
+                FilePlan::Change { change, notes } => {
+                    plan.steps.push(Step::File(*change));
+                    plan.notes.extend(notes);
+                }
+                FilePlan::Later { changes } => {
+                    plan.steps.push(Step::AfterPackages { path: wish.path.into(), changes });
+                }
+            }
+        }
+        for (user, group) in &desired.memberships {
+            if !current.memberships.contains(&(*user, *group)) {
+                plan.steps.push(Step::Group { user: (*user).into(), group: (*group).into() });
+            }
+        }
+        plan.services(desired, current, context);
+        plan.notes.dedup();
+        Ok(plan)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn repository(&mut self, repository: &Repository, context: &Context) -> Result<()> {
+        let [list, keyring] = &context.repository_files;
+        let root = crate::host::Attributes { uid: 0, gid: 0, mode: 0o644 };
+        let mut file = |path: &std::path::Path, before: &Option<Stored>, after: Vec<u8>, why: String| {
+            if before.as_ref().is_none_or(|b| b.bytes != after) {
+                self.steps.push(Step::File(FileChange {
+                    path: path.display().to_string(),
+                    before: before.clone(),
+                    after,
+                    rights: root,
+                    rights_text: "root:root 0644".into(),
+                    changes: vec![why],
+                    read_by: None,
+                }));
+            }
+        };
+        if let Some(bytes) = &context.keyring {
+            let why = "the signing keys that this repository is checked with, and no other".into();
+            file(&repository.keyring, keyring, bytes.clone(), why);
+        }
+        let why = format!("packages come from {}", repository.url);
+        file(&repository.list, list, repository.list_text()?.into_bytes(), why);
+        if context.keyring.is_none() && keyring.is_none() {
+            let path = repository.keyring.display().to_string();
+            self.steps.push(Step::Keyring { path, from: context.keys_url.clone() });
+        }
+        Ok(())
+    }
+
+    /// Enabling and starting: the proxy first, then the Agent, which its satellites follow.
+    fn services(&mut self, desired: &Desired, current: &Current, context: &Context) {
+        let later = self.steps.iter().any(|step| matches!(step, Step::Packages(_)));
+        for (unit, package) in [(PROXY_UNIT, PROXY), (AGENT_UNIT, AGENT)] {
+            if !desired.units.iter().any(|wish| wish.name == unit) {
+                continue;
+            }
+            let state = current.units.get(unit);
+            if state.is_some_and(|s| s.unit_file_state == "disabled") {
+                self.steps.push(Step::Enable { unit: unit.into() });
+            }
+            if !desired.start {
+                continue;
+            }
+            let running = state.is_some_and(|s| s.is_running());
+            let satellite_rests = unit == AGENT_UNIT
+                && desired.units.iter().any(|wish| {
+                    wish.must_run && wish.name != PROXY_UNIT && !current.units.get(wish.name).is_some_and(|s| s.is_running())
+                });
+            let changed = self.steps.iter().find_map(|step| match step {
+                Step::File(file) if file.read_by == Some(unit) => Some(format!("it reads {}", file.path)),
+                Step::AfterPackages { path, .. } if desired.file(path).is_some_and(|f| f.read_by == Some(unit)) => {
+                    Some(format!("it reads {path}"))
+                }
+                Step::Group { group, .. } if unit == AGENT_UNIT => Some(format!("its user joins the group {group}")),
+                Step::Packages(changes) if changes.iter().any(|c| c.name == package) => Some(format!("{package} is new")),
+                _ => None,
+            });
+            let why = match changed {
+                Some(why) => why,
+                None if context.replaced.iter().any(|name| name == package) => format!("{package} was replaced"),
+                None if context.resume => "an earlier run was cut off before it was done".into(),
+                None if !running && !later => "it does not run".into(),
+                None if satellite_rests && !later => "what must run beside it does not".into(),
+                None => continue,
+            };
+            self.steps.push(Step::Start { unit: unit.into(), running, why });
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! From a request to a plan: everything that is looked at before anything is written. Shared by `plan` and `install`.
+
+use crate::current::Current;
+use crate::desired::{self, AGENT, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
+use crate::error::Result;
+use crate::facts::Facts;
+use crate::host::{Host, system};
+use crate::packages::{Needs, Session};
+use crate::plan::{self, Context, Plan};
+use crate::prerequisites;
+use crate::receipt::{Past, Receipt};
+use crate::request::Request;
+use crate::supply;
+
+/// The host, the wish and the way from one to the other.
+pub struct Prepared {
+    pub facts: Facts,
+    pub receipt: Receipt,
+    pub asked: Asked,
+    pub desired: Desired,
+    pub current: Current,
+    pub context: Context,
+    pub plan: Plan,
+    pub notes: Vec<String>,
+}
+
+/// What is known of the host, before a plan is made.
+pub struct Looked {
+    pub facts: Facts,
+    pub receipt: Receipt,
+    pub asked: Asked,
+    pub desired: Desired,
+    pub current: Current,
+    pub notes: Vec<String>,
+}
+
+/// Reads the host. `writes`: this run is going to change it, so it must be root.
+pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
+    let facts = Facts::gather(host)?;
+    let past = Past::load(host)?;
+    let mut notes = request.notes.clone();
+    if matches!(past, Past::Denied) {
+        notes.push("what earlier runs were asked for is known to root only; only what is asked for now is looked at".into());
+    }
+    let receipt = past.receipt();
+    let asked = Asked::merged(request, &receipt.asked);
+    notes.extend(prerequisites::platform(&facts, &asked, writes)?);
+    let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
+    let current = Current::read(host, &desired)?;
+    if let Some(version) = current.agent_version() {
+        desired = desired::desired(request, asked.clone(), &facts, Some(&version))?;
+    }
+    Ok(Looked { facts, receipt, asked, desired, current, notes })
+}
+
+/// Makes the plan. With `online`, the repository is looked at where packages are needed, so that versions are known
+/// and a repository that cannot be trusted stops the run here.
+pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prepared> {
+    let host = session.host;
+    let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
+    prerequisites::request(request, &asked, &current)?;
+    let mut context = Context {
+        packages: plan::wanted_packages(&desired, &current),
+        proxy_examples: receipt.proxy_examples.clone(),
+        resume: receipt.cut_off().is_some(),
+        packages_done: current.version(AGENT).is_some(),
+        ..Context::default()
+    };
+    if follows_example(&current)
+        && let Some(stored) = current.file(PROXY_CFG).stored()
+    {
+        context.proxy_examples.push(system::sha256_hex(&stored.bytes));
+    }
+    if !context.packages.is_empty() {
+        context.packages_done = false;
+        let repository = supply::repository(&request.sources, &facts.architecture);
+        context.keys_url = request.sources.keys_url.clone();
+        context.repository_files = [host.read(&repository.list)?, host.read(&repository.keyring)?];
+        context.repository = Some(repository);
+    }
+    // Files are merged before the network is asked: a file that cannot be merged stops the run first.
+    let mut plan = Plan::new(&desired, &current, &context)?;
+    prerequisites::ports(&asked, &current)?;
+    if !plan.is_empty() && online {
+        prerequisites::disk(host, Needs::default())?;
+    }
+    if let Some(repository) = context.repository.as_ref().filter(|_| online) {
+        let supply = supply::look(session, request, repository, &desired, &current, &context.packages)?;
+        notes.extend(supply.notes);
+        context.keyring = Some(supply.keyring);
+        context.packages = supply.packages;
+        context.packages_done = context.packages.is_empty();
+        prerequisites::downgrade(request, &context.packages)?;
+        prerequisites::disk(host, supply.needs)?;
+        plan = Plan::new(&desired, &current, &context)?;
+    }
+    notes.extend(prerequisites::agent_version(&asked, &context.packages, &current)?);
+    notes.extend(plan.notes.iter().cloned());
+    if let Some(run) = receipt.cut_off() {
+        notes.push(format!("the run of {} was cut off before it was done; this one finishes it", run.started));
+    }
+    Ok(Prepared { facts, receipt, asked, desired, current, context, plan, notes })
+}
+
+/// Whether the proxy's configuration is the example of the package that is installed now.
+fn follows_example(current: &Current) -> bool {
+    let bytes = |path| current.file(path).stored().map(|stored| &stored.bytes);
+    bytes(PROXY_CFG).is_some() && bytes(PROXY_CFG) == bytes(PROXY_CFG_EXAMPLE)
+}

@@ -1,0 +1,173 @@
+//! What must hold before anything is written. Every refusal here leaves the host untouched.
+
+use crate::config::value_at;
+use crate::config::yaml::{self, Value};
+use crate::current::Current;
+use crate::desired::{AGENT, Asked, PORTS, PROXY_UNIT};
+use crate::error::{Error, Kind, Result};
+use crate::facts::{Facts, Family};
+use crate::host::Host;
+use crate::packages::{self, versions::compare_debian};
+use crate::request::{FIRST_FIPS_AGENT, Request};
+use crate::settings::File;
+use crate::step::PackageChange;
+use crate::support::{self, ALL_PRODUCTS_AGENT, FIRST_CWS_AGENT, Needs};
+use crate::types::{Site, Version};
+
+/// Room that is left over beside what the packages need: configuration, backups, logs.
+const SPARE: u64 = 32 * 1024 * 1024;
+
+/// What the host is: supported, and ours to change. Returns notes.
+pub fn platform(facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String>> {
+    let notes = support::check(facts, Needs { fips: asked.fips_on(), cws: asked.cws_on() })?;
+    if facts.distribution.family != Family::Debian || !facts.apt {
+        return Err(Error::new(Kind::Unsupported, format!("{} has no apt-get", facts.distribution.name))
+            .hint("ddinstall installs with apt on Debian and Ubuntu"));
+    }
+    if writes && !facts.root {
+        return Err(Error::new(Kind::Prerequisite, "changing this host needs root")
+            .hint("run as root: `sudo -E ddinstall install` keeps the DD_* variables; `ddinstall plan` works without root"));
+    }
+    Ok(notes)
+}
+
+/// What the host's own configuration says against the request.
+pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()> {
+    let usage = |what: String, hint: &str| Err(Error::new(Kind::Usage, what).hint(hint));
+    let path = File::Datadog.path();
+    let Some(stored) = current.file(path).stored() else {
+        if request.api_key.is_none() && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
+            return usage(format!("DD_API_KEY is not set, and there is no {path} that holds a key"), NO_KEY);
+        }
+        return Ok(());
+    };
+    let document = yaml::load(&stored.bytes).map_err(|refusal| refusal.into_error(std::path::Path::new(path)))?;
+    let text = |at: &str| match at.parse().ok().and_then(|at| document.get(&at)) {
+        Some(Value::Str(text)) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    };
+    let has_key = value_at(&document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
+    if request.api_key.is_none() && !has_key {
+        return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
+    }
+    let is_fips = value_at(&document, "fips.enabled") == Some(&Value::Bool(true));
+    if is_fips && request.fips == Some(false) && !request.allow_fips_off {
+        return usage(
+            "DD_FIPS_MODE is off, and this host has FIPS on: its data would leave outside the proxy".into(),
+            "leave DD_FIPS_MODE unset to keep FIPS, or add --allow-fips-off to turn it off",
+        );
+    }
+    if asked.fips_on() && request.site.is_none() {
+        let site = text("site").or_else(|| implied_site(text("dd_url")));
+        // An Agent without a site sends to US1; a host that has a key and no site is such a one.
+        let site = site.or_else(|| (has_key && !is_fips).then(|| "datadoghq.com".into()));
+        if let Some(site) = site.filter(|site| site != "ddog-gov.com") {
+            return usage(
+                format!("{path} sends to {site}, and the FIPS proxy sends to ddog-gov.com (US1-FED) only"),
+                "name the site: set DD_SITE=ddog-gov.com, with an API key of that site, if this host is to move there",
+            );
+        }
+    }
+    if is_fips && request.fips.is_none() && request.site.as_ref().is_some_and(|site| !site.is_us1_fed()) {
+        return usage(
+            "DD_SITE: this host has FIPS on, and the FIPS proxy sends to ddog-gov.com (US1-FED) only".into(),
+            "leave DD_SITE unset, or turn FIPS off with DD_FIPS_MODE=0 and --allow-fips-off",
+        );
+    }
+    Ok(())
+}
+
+const NO_KEY: &str = "set DD_API_KEY, or name a file that holds it with --api-key-file (`-` for standard input)";
+
+/// The site behind an intake address, such as `https://app.ddog-gov.com`.
+fn implied_site(url: Option<String>) -> Option<String> {
+    let host = url?.split("://").nth(1)?.split(['/', ':']).next()?.to_owned();
+    // One site's name may end in another's: the longest that fits is meant.
+    let fits = |site: &&str| host == *site || host.ends_with(&format!(".{site}"));
+    Site::known().filter(fits).max_by_key(|site| site.len()).map(str::to_owned)
+}
+
+/// The ports of the proxy are free, or its own.
+pub fn ports(asked: &Asked, current: &Current) -> Result<()> {
+    let strangers = current.strangers();
+    if !asked.fips_on() || strangers.is_empty() {
+        return Ok(());
+    }
+    let each: Vec<String> = strangers
+        .iter()
+        .map(|l| match &l.owner {
+            Some(owner) => format!("port {} is held by {} (process {}) on {}", l.port, owner.name, owner.pid, l.address),
+            None => format!("port {} is held by another process on {}", l.port, l.address),
+        })
+        .collect();
+    let what = format!("{}; the FIPS proxy needs {} to {}", each[0], PORTS.start(), PORTS.end());
+    Err(Error::new(Kind::Prerequisite, what)
+        .detail(each[1..].join("\n"))
+        .hint(format!("stop that process or move it to another port; {PROXY_UNIT} itself may hold them")))
+}
+
+/// The Agent that will be there serves what was asked.
+pub fn agent_version(asked: &Asked, changes: &[PackageChange], current: &Current) -> Result<Vec<String>> {
+    let change = changes.iter().find(|change| change.name == AGENT);
+    let to: Option<Version> = match change {
+        Some(change) => change.to.as_ref().and_then(|v| v.parse().ok()),
+        None => current.agent_version(),
+    };
+    let Some(version) = to else { return Ok(Vec::new()) };
+    let hint = match change {
+        Some(_) => "pin a newer one with DD_AGENT_MINOR_VERSION, or use a repository that has one",
+        None => "add --upgrade, or pin a newer one with DD_AGENT_MINOR_VERSION",
+    };
+    let old = |what: &str, first: &Version| {
+        Err(Error::new(Kind::Prerequisite, format!("{what} needs Agent {first} or later, and this is {version}")).hint(hint))
+    };
+    if asked.fips_on() && version < FIRST_FIPS_AGENT {
+        return old("FIPS mode", &FIRST_FIPS_AGENT);
+    }
+    if asked.cws_on() && version < FIRST_CWS_AGENT {
+        return old("CWS", &FIRST_CWS_AGENT);
+    }
+    if asked.fips_on() && version < ALL_PRODUCTS_AGENT {
+        return Ok(vec![format!("Agent {version}: some products go through the FIPS proxy only from {ALL_PRODUCTS_AGENT} on")]);
+    }
+    Ok(Vec::new())
+}
+
+/// Refuses to replace a newer version by an older one without `--allow-downgrade`.
+pub fn downgrade(request: &Request, changes: &[PackageChange]) -> Result<()> {
+    for change in changes {
+        let (Some(from), Some(to)) = (&change.from, &change.to) else { continue };
+        if !request.allow_downgrade && compare_debian(to, from).is_lt() {
+            let what = format!("{} {from} is installed, and {to} was asked for, which is older", change.name);
+            return Err(Error::new(Kind::Usage, what).hint("add --allow-downgrade if that is what you want"));
+        }
+    }
+    Ok(())
+}
+
+/// There is room for the packages and for our own files.
+pub fn disk(host: &Host, packages: packages::Needs) -> Result<()> {
+    let mut needs: Vec<(u64, u64, u64, Vec<&str>)> = Vec::new();
+    for (folder, bytes) in [("/opt", packages.installed), ("/var/cache/apt/archives", packages.download), ("/var/lib", SPARE), ("/etc", SPARE / 32)] {
+        let space = host.free_space(folder)?;
+        match needs.iter_mut().find(|(device, ..)| *device == space.device) {
+            Some((_, _, need, folders)) => {
+                *need += bytes;
+                folders.push(folder);
+            }
+            None => needs.push((space.device, space.bytes, bytes, vec![folder])),
+        }
+    }
+    for (_, free, need, folders) in needs {
+        if free < need {
+            let what = format!(
+                "{} has {} MB free, and {} MB are needed",
+                folders.join(" and "),
+                free / 1_000_000,
+                need.div_ceil(1_000_000)
+            );
+            return Err(Error::new(Kind::Prerequisite, what).hint("make room on that file system, then run again"));
+        }
+    }
+    Ok(())
+}

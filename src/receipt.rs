@@ -1,0 +1,197 @@
+//! The receipt: what was asked and what each run did, written before it is done, so that a run that
+//! was cut off is known and every run can be undone. It holds hashes and backups' names, never content.
+
+use serde::{Deserialize, Serialize};
+
+use crate::desired::Asked;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Attributes, Host, Stored};
+
+pub const STATE: &str = "/var/lib/ddinstall";
+pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
+pub const LOCK: &str = "/var/lib/ddinstall/lock";
+const BACKUPS: &str = "/var/lib/ddinstall/backups";
+const FORMAT: u32 = 1;
+
+const PRIVATE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o600 };
+const PRIVATE_FOLDER: Attributes = Attributes { uid: 0, gid: 0, mode: 0o700 };
+
+/// How to take one change back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "undo")]
+pub enum Undo {
+    /// Put the backup back, with the attributes it had.
+    RestoreFile { path: String, backup: String, uid: u32, gid: u32, mode: u32, mtime: i64, mtime_nsec: i64, written: String },
+    /// Remove the file, if its sha256 is still the one that was written.
+    RemoveFile { path: String, written: String },
+    /// Remove the folder, if it is empty.
+    RemoveFolder { path: String },
+    /// Remove packages that were absent.
+    RemovePackages { names: Vec<String> },
+    /// Go back to the version that was there.
+    RestorePackage { name: String, version: String },
+    LeaveGroup { user: String, group: String },
+    Disable { unit: String },
+    /// The unit ran before, or it did not: bring that back once the files are back.
+    Unit { unit: String, ran: bool },
+}
+
+/// A step as it is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub what: String,
+    pub undo: Vec<Undo>,
+    pub done: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Running, or cut off.
+    Open,
+    Done,
+    /// Failed and left as it was then.
+    Kept,
+    RolledBack,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: u32,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// The version of ddinstall.
+    pub tool: String,
+    pub outcome: Outcome,
+    /// What the host was asked to be before this run.
+    pub asked_before: Asked,
+    pub steps: Vec<Record>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub format: u32,
+    pub asked: Asked,
+    /// sha256 of every vendor example of the proxy's configuration that was put in place.
+    #[serde(default)]
+    pub proxy_examples: Vec<String>,
+    pub runs: Vec<Run>,
+}
+
+impl Default for Receipt {
+    fn default() -> Self {
+        Receipt { format: FORMAT, asked: Asked::default(), proxy_examples: Vec::new(), runs: Vec::new() }
+    }
+}
+
+/// What is known of earlier runs.
+#[derive(Debug, Clone)]
+pub enum Past {
+    Known(Box<Receipt>),
+    /// There is no receipt.
+    None,
+    /// Only root may read it.
+    Denied,
+}
+
+impl Past {
+    pub fn load(host: &Host) -> Result<Past> {
+        let bytes = match host.read(RECEIPT) {
+            Ok(Some(stored)) => stored.bytes,
+            Ok(None) => return Ok(Past::None),
+            Err(failure) if failure.is_denied() => return Ok(Past::Denied),
+            Err(failure) => return Err(failure.into()),
+        };
+        let hint = "move the file away to start a new one; runs that it describes can then no longer be undone";
+        let bad = |why: String| Error::new(Kind::Prerequisite, format!("{RECEIPT}: {why}")).hint(hint);
+        let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
+        if receipt.format > FORMAT {
+            let why = format!("has format {}, and this ddinstall knows {FORMAT}", receipt.format);
+            return Err(bad(why).hint("run the newer ddinstall that wrote it"));
+        }
+        Ok(Past::Known(Box::new(receipt)))
+    }
+
+    pub fn receipt(self) -> Receipt {
+        match self {
+            Past::Known(receipt) => *receipt,
+            Past::None | Past::Denied => Receipt::default(),
+        }
+    }
+}
+
+impl Receipt {
+    /// The run that was cut off, if the last one was.
+    pub fn cut_off(&self) -> Option<&Run> {
+        self.runs.last().filter(|run| run.outcome == Outcome::Open)
+    }
+
+    /// Begins a run. Nothing is written before its first step.
+    pub fn begin(&mut self, asked: Asked) {
+        let id = self.runs.last().map_or(1, |run| run.id + 1);
+        let asked_before = std::mem::replace(&mut self.asked, asked);
+        self.runs.push(Run {
+            id,
+            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            tool: env!("CARGO_PKG_VERSION").into(),
+            outcome: Outcome::Open,
+            asked_before,
+            steps: Vec::new(),
+        });
+    }
+
+    fn run(&mut self) -> Result<&mut Run> {
+        self.runs.last_mut().ok_or_else(|| Error::new(Kind::Prerequisite, "no run was begun (a mistake in ddinstall)"))
+    }
+
+    /// Puts a step's undo on disk, before the step runs.
+    pub fn intend(&mut self, host: &Host, what: String, undo: Vec<Undo>) -> Result<()> {
+        self.run()?.steps.push(Record { what, undo, done: false });
+        self.save(host)
+    }
+
+    /// Marks the last step as done.
+    pub fn done(&mut self, host: &Host) -> Result<()> {
+        if let Some(step) = self.run()?.steps.last_mut() {
+            step.done = true;
+        }
+        self.save(host)
+    }
+
+    pub fn end(&mut self, host: &Host, outcome: Outcome) -> Result<()> {
+        self.run()?.outcome = outcome;
+        self.save(host)
+    }
+
+    /// Keeps a copy of a file, readable by root only, and says how to put it back.
+    pub fn back_up(&mut self, host: &Host, path: &str, before: &Stored, written: String) -> Result<Undo> {
+        let run = self.run()?;
+        let backup = format!("{BACKUPS}/{}/{}", run.id, run.steps.len());
+        host.make_dirs(format!("{BACKUPS}/{}", run.id), &PRIVATE_FOLDER)?;
+        host.write(&backup, &before.bytes, &PRIVATE)?;
+        let m = &before.meta;
+        Ok(Undo::RestoreFile {
+            path: path.into(),
+            backup,
+            uid: m.uid,
+            gid: m.gid,
+            mode: m.mode,
+            mtime: m.mtime,
+            mtime_nsec: m.mtime_nsec,
+            written,
+        })
+    }
+
+    fn save(&self, host: &Host) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::new(Kind::Prerequisite, format!("the receipt cannot be written: {e}")))?;
+        text.push(b'\n');
+        prepare_state(host)?;
+        host.write(RECEIPT, &text, &PRIVATE)
+    }
+}
+
+/// Makes the state folder, which only root may enter.
+pub fn prepare_state(host: &Host) -> Result<()> {
+    host.make_dirs(STATE, &PRIVATE_FOLDER).map(|_| ())
+}

@@ -1,0 +1,136 @@
+//! Results in plain words.
+
+use std::fmt::Write;
+
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::verify::{Check, Status, Verification};
+
+use super::{Redactor, diff};
+
+/// Colours, where standard output is a terminal and NO_COLOR is not set.
+#[derive(Debug, Clone, Copy)]
+pub struct Style(pub bool);
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn status(self, status: Status) -> String {
+        match status {
+            Status::Pass => self.paint("32", "pass   "),
+            Status::Warn => self.paint("33", "warn   "),
+            Status::Fail => self.paint("31", "FAIL   "),
+            Status::Unknown => self.paint("31", "unknown"),
+            Status::Skipped => self.paint("2", "skipped"),
+        }
+    }
+
+    /// Colours a diff.
+    fn diff(self, text: &str) -> String {
+        let paint = |line: &str| match line.as_bytes().first() {
+            _ if line.starts_with("+++") || line.starts_with("---") => self.paint("1", line),
+            Some(b'+') => self.paint("32", line),
+            Some(b'-') => self.paint("31", line),
+            Some(b'@') => self.paint("36", line),
+            _ => line.to_owned(),
+        };
+        text.lines().map(|line| format!("    {}\n", paint(line))).collect()
+    }
+}
+
+/// What would change, step by step.
+pub fn plan(plan: &Plan, notes: &[String], with_diff: bool, redactor: &Redactor, style: Style) -> String {
+    let mut out = String::new();
+    match plan.steps.len() {
+        0 => out.push_str("Nothing to do: this host is as asked for.\n"),
+        1 => out.push_str("1 step:\n"),
+        n => out.push_str(&format!("{n} steps:\n")),
+    }
+    for (i, step) in plan.steps.iter().enumerate() {
+        let _ = writeln!(out, "{:>3}. {}", i + 1, redactor.text(&step.describe()));
+        let after = matches!(step, crate::step::Step::AfterPackages { .. });
+        for detail in step.details() {
+            let when = if after { " (after the packages are installed)" } else { "" };
+            let _ = writeln!(out, "       {}{when}", redactor.text(&detail));
+        }
+        if with_diff && let Some(text) = diff::of_step(step, redactor) {
+            out.push_str(&style.diff(&text));
+        }
+    }
+    out.push_str(&self::notes(notes, redactor));
+    out
+}
+
+pub fn notes(notes: &[String], redactor: &Redactor) -> String {
+    notes.iter().map(|note| format!("note: {}\n", redactor.text(note))).collect()
+}
+
+/// Every check of a verification; what passed is one line each.
+pub fn verification(verification: &Verification, redactor: &Redactor, style: Style) -> String {
+    let mut out = String::new();
+    for check in &verification.checks {
+        let _ = writeln!(out, "{}  {}: {}", style.status(check.status), check.title, redactor.text(&check.seen));
+        if check.status >= Status::Warn {
+            out.push_str(&explained(check, redactor));
+        }
+    }
+    out
+}
+
+fn explained(check: &Check, redactor: &Redactor) -> String {
+    let mut out = String::new();
+    if check.status >= Status::Unknown {
+        let _ = writeln!(out, "           check:    {}", check.id);
+        let _ = writeln!(out, "           expected: {}", check.expected);
+    }
+    if let Some(hint) = &check.hint {
+        let _ = writeln!(out, "           to do:    {}", redactor.text(hint));
+    }
+    out
+}
+
+/// The last words of a run: what holds now, in plain words, and what proves it.
+pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&str>, style: Style) -> String {
+    let count = |status| verification.checks.iter().filter(|check| check.status == status).count();
+    let mut out = String::new();
+    if !verification.holds() {
+        let failures: Vec<&str> = verification.failures().map(|check| check.id.as_str()).collect();
+        let _ = writeln!(out, "{} {}", style.paint("31", "Not proven:"), failures.join(", "));
+        return out;
+    }
+    if !desired.start {
+        out.push_str("Installed and configured; nothing was started (DD_INSTALL_ONLY).\n");
+    } else if desired.asked.fips_on() {
+        let site = desired.asked.site.as_deref().unwrap_or("ddog-gov.com");
+        let _ = writeln!(out, "The FIPS proxy listens on ports 9803-9818, and the Agent sends through it, to {site}.");
+    } else {
+        out.push_str("The Agent runs.\n");
+        out.push_str("FIPS is not on: the Agent sends to the site itself.\n");
+    }
+    if desired.asked.cws_on() {
+        out.push_str("Cloud Workload Security (CWS) is on.\n");
+    }
+    let _ = writeln!(out, "{} checks passed, {} warnings, {} not looked at.", count(Status::Pass), count(Status::Warn), count(Status::Skipped));
+    if let Some(path) = proof {
+        let _ = writeln!(out, "Proof for your auditor: {path} (`ddinstall verify` makes it anew).");
+    }
+    out
+}
+
+/// A failure: what, the details, the state of the host, what to do.
+pub fn error(error: &Error, redactor: &Redactor, style: Style) -> String {
+    let mut out = format!("{} {}\n", style.paint("31", "error:"), redactor.text(&error.what));
+    for line in &error.detail {
+        let _ = writeln!(out, "  {}", redactor.text(line));
+    }
+    if let Some(state) = &error.state {
+        let _ = writeln!(out, "state: {}", redactor.text(state));
+    }
+    if let Some(hint) = &error.hint {
+        let _ = writeln!(out, "to do: {}", redactor.text(hint));
+    }
+    out
+}

@@ -1,0 +1,175 @@
+//! From text to a checked value. Messages say what was expected and never repeat a secret.
+
+use std::collections::BTreeMap;
+
+use super::{Setting, TABLE, Type, row};
+use crate::secret::Secret;
+use crate::types::{Pin, Site};
+
+/// Where a value was given. Flags beat variables, variables beat the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    File,
+    Variable,
+    Flag,
+}
+
+/// A checked value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Bool(bool),
+    Text(String),
+    List(Vec<String>),
+    Secret(Secret),
+}
+
+impl Setting {
+    /// Reads the setting's text. `Ok(None)`: empty, which means "leave it as it is".
+    pub fn parse(&self, text: &str) -> Result<Option<Value>, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if !matches!(self.kind, Type::Secret | Type::Text | Type::List) && text.chars().any(char::is_control) {
+            return Err("holds a control character".into());
+        }
+        let one_line = |t: &str| match t.chars().find(|c| c.is_control()) {
+            Some(c) => Err(format!("holds a control character ({})", c.escape_debug())),
+            None => Ok(()),
+        };
+        Ok(Some(match self.kind {
+            Type::Bool | Type::Switch => Value::Bool(parse_bool(text)?),
+            Type::Text => Value::Text(text.to_owned()),
+            Type::Secret => {
+                one_line(text).map_err(|_| "holds a line break or another control character".to_owned())?;
+                Value::Secret(Secret::new(text))
+            }
+            Type::List => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                Value::List(items.map(str::to_owned).collect())
+            }
+            Type::Site => Value::Text(text.parse::<Site>()?.to_string()),
+            Type::Url => {
+                if !text.starts_with("https://") && !text.starts_with("http://") {
+                    return Err(format!("`{text}` does not begin with https:// or http://"));
+                }
+                if text.contains(char::is_whitespace) {
+                    return Err("an address holds no white space".into());
+                }
+                Value::Text(text.to_owned())
+            }
+            Type::Path => Value::Text(text.to_owned()),
+            Type::MinorVersion => {
+                Pin::agent(7, text)?;
+                Value::Text(text.to_owned())
+            }
+            Type::PackageVersion => {
+                Pin::version(text)?;
+                Value::Text(text.to_owned())
+            }
+            Type::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
+                Some(word) => Value::Text((*word).to_owned()),
+                None => return Err(format!("`{}` is not one of: {}", text.escape_debug(), words.join(", "))),
+            },
+        }))
+    }
+}
+
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(format!("`{}` is neither on (1, true, yes, on) nor off (0, false, no, off)", text.escape_debug())),
+    }
+}
+
+/// The values that were given, each with its source.
+#[derive(Debug, Clone, Default)]
+pub struct Values(BTreeMap<&'static str, (Value, Source)>);
+
+impl Values {
+    /// Takes a value, unless a stronger source gave one before.
+    pub fn give(&mut self, setting: &Setting, value: Value, source: Source) {
+        let Some(key) = TABLE.iter().find(|s| s.key == setting.key).map(|s| s.key) else { return };
+        if self.0.get(key).is_none_or(|(_, before)| *before <= source) {
+            self.0.insert(key, (value, source));
+        }
+    }
+
+    /// The value of a key that is in the table.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(row(key).key).map(|(value, _)| value)
+    }
+
+    pub fn bool(&self, key: &str) -> Option<bool> {
+        match self.get(key) {
+            Some(Value::Bool(b)) => Some(*b),
+            _ => None,
+        }
+    }
+
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn list(&self, key: &str) -> Option<&[String]> {
+        match self.get(key) {
+            Some(Value::List(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        match self.get(key) {
+            Some(Value::Secret(secret)) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Everything that was given, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &Value)> {
+        self.0.iter().map(|(key, (value, _))| (row(key), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_off_value_is_off() {
+        let fips = row("fips_mode");
+        for off in ["0", "false", "no", "off", "FALSE", "Off", " 0 "] {
+            assert_eq!(fips.parse(off), Ok(Some(Value::Bool(false))), "{off}");
+        }
+        assert_eq!(fips.parse(""), Ok(None));
+        assert!(fips.parse("maybe").is_err());
+    }
+
+    #[test]
+    fn a_flag_beats_a_variable_in_either_order() {
+        let env = row("env");
+        let text = |t: &str| Value::Text(t.into());
+        for order in [[0, 1], [1, 0]] {
+            let given = [(text("variable"), Source::Variable), (text("flag"), Source::Flag)];
+            let mut values = Values::default();
+            for i in order {
+                values.give(env, given[i].0.clone(), given[i].1);
+            }
+            assert_eq!(values.text("env"), Some("flag"));
+        }
+    }
+
+    #[test]
+    fn hostile_values_are_refused_where_they_would_be_read_as_more() {
+        assert!(row("api_key").parse("abc\ndef").is_err());
+        assert!(row("url").parse("https://a b").is_err());
+        assert!(row("url").parse("app.datadoghq.com").is_err());
+        assert!(row("agent_minor_version").parse("58;id").is_err());
+        assert!(row("agent_minor_version").parse("58.2\n1").is_err());
+        assert!(row("site").parse("$(id)").is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! Files as the Agent will read them: values, owners and modes, the vendor's proxy configuration, the repository.
+
+use crate::config::{self, yaml};
+use crate::config::yaml::{Document, Edit, Value};
+use crate::current::{Current, Seen};
+use crate::desired::{Base, Content, Desired, FileWish, Wish};
+use crate::host::{Host, system};
+use crate::packages::{Repository, keys};
+use crate::plan;
+
+use super::Check;
+
+pub(super) fn files(desired: &Desired, current: &Current) -> Vec<Check> {
+    desired.files.iter().flat_map(|wish| file(wish, current)).collect()
+}
+
+fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
+    let name = short(wish.path);
+    let rights = Check::new(format!("mode.{name}"), format!("owner and mode of {}", wish.path), expected_rights(wish));
+    let content = match &wish.content {
+        Content::Edits { .. } => Check::new(format!("file.{name}"), format!("{} is read by the Agent", wish.path), "valid YAML"),
+        Content::Vendor { example, .. } => {
+            Check::new("proxy.config", format!("{} is the vendor's, unmodified", wish.path), format!("equal to {example}"))
+        }
+        Content::Note(_) => Check::new(format!("file.{name}"), format!("{} is there", wish.path), "a file"),
+    };
+    let stored = match current.file(wish.path) {
+        Seen::Present(stored) => stored,
+        Seen::Denied(why) => return vec![content.unknown(why), rights.skipped("not looked at")],
+        Seen::Absent if optional(wish, current) => return vec![content.skipped("this Agent ships no such file")],
+        Seen::Absent => return vec![content.fails("no such file", "run `ddinstall install`")],
+    };
+    let mut checks = Vec::new();
+    match &wish.content {
+        Content::Edits { wishes, .. } => match yaml::load(&stored.bytes) {
+            Ok(document) => {
+                checks.push(content.passes(format!("{} bytes", stored.bytes.len())));
+                checks.extend(wishes.iter().map(|w| setting(&name, wish.path, w, &document)));
+            }
+            Err(refusal) => {
+                let line = refusal.line.map_or_else(String::new, |line| format!("line {line}: "));
+                checks.push(content.fails(format!("{line}{}", refusal.why), refusal.hint));
+            }
+        },
+        Content::Vendor { example, .. } => checks.push(match current.file(example).stored() {
+            Some(example) if example.bytes == stored.bytes => {
+                content.passes(format!("sha256 {}", system::sha256_hex(&stored.bytes)))
+            }
+            Some(_) => content.warns(
+                "it differs from the example in the package: compliance is not guaranteed",
+                "`ddinstall install --reset-proxy-config` takes the vendor's example",
+            ),
+            None => content.warns(format!("{example} is not there to compare"), format!("reinstall {}", crate::desired::PROXY)),
+        }),
+        Content::Note(_) => checks.push(content.passes("it is there")),
+    }
+    checks.push(match current.agent_user {
+        None => rights.unknown("there is no user dd-agent"),
+        Some(agent) => match plan::mistake(&stored.meta, agent, wish.rights.is_public()) {
+            None => rights.passes(format!("user {}, group {}, mode {:04o}", stored.meta.uid, stored.meta.gid, stored.meta.mode)),
+            Some(why) => rights.fails(why, "`ddinstall install` sets it right"),
+        },
+    });
+    checks
+}
+
+/// A newer Agent without a security-agent ships no file for it; system-probe does its work then.
+fn optional(wish: &FileWish, current: &Current) -> bool {
+    match &wish.content {
+        Content::Edits { base: Base::None, .. } => true,
+        Content::Edits { base: Base::Example(example), .. } => {
+            wish.path == crate::settings::File::SecurityAgent.path() && current.file(example).stored().is_none()
+        }
+        _ => false,
+    }
+}
+
+fn expected_rights(wish: &FileWish) -> String {
+    let r = wish.rights;
+    match r.is_public() {
+        true => format!("{}:{} {:04o}", r.owner, r.group, r.mode),
+        false => format!("{}:{} {:04o}, or what the vendor's package sets: readable by dd-agent, closed to others", r.owner, r.group, r.mode),
+    }
+}
+
+fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
+    let (path, expected) = match &wish.edit {
+        Edit::Set { path, value } => (path, value.clone()),
+        Edit::Append { path, .. } => {
+            let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), "the entry is in the list");
+            return match plan::holds(document, &wish.edit) {
+                true => check.passes(wish.why),
+                false => check.fails("it is not", "run `ddinstall install`"),
+            };
+        }
+        Edit::Remove { path } => (path, Value::Null),
+    };
+    let shown = |value: &Value| if plan::is_secret(&path.to_string()) { "********".into() } else { config::shown(value) };
+    let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), shown(&expected));
+    match document.get(path) {
+        Some(found) if *found == expected => check.passes(shown(found)),
+        Some(found) if wish.yields.is_some() && *found != Value::Null => {
+            let told = wish.yields.clone().unwrap_or_default();
+            check.warns(shown(found), told)
+        }
+        found => {
+            let line = document.line(path).map_or_else(String::new, |line| format!(" (line {line})"));
+            let seen = found.map_or_else(|| "not set".into(), |found| format!("{}{line}", shown(found)));
+            check.fails(seen, format!("`ddinstall install` sets it: {}", wish.why))
+        }
+    }
+}
+
+/// The repository entry and its keyring: without them the next security update does not come.
+pub(super) fn repository(host: &Host) -> Vec<Check> {
+    let Repository { list, keyring, .. } = Repository::vendor("");
+    let (list, keyring) = (list.display().to_string(), keyring.display().to_string());
+    let entry = Check::new("repository.entry", "updates can be installed", "an apt entry for the vendor's repository or a mirror");
+    let ring = Check::new("repository.keyring", "updates are checked by signature", "a keyring with a usable key");
+    let entry = match host.read_text(&list) {
+        Ok(Some(text)) if text.lines().any(|line| line.trim_start().starts_with("deb ")) => entry.passes(list),
+        Ok(_) => entry.warns(
+            format!("{list} is not there"),
+            "`ddinstall install --upgrade` writes it; without it this host gets no updates",
+        ),
+        Err(failure) => entry.unknown(failure.to_string()),
+    };
+    let ring = match host.read(&keyring) {
+        Ok(Some(stored)) => {
+            let keys = keys::fingerprints_in(&stored.bytes, std::time::SystemTime::now());
+            let usable: Vec<String> = keys.iter().filter(|(_, usable)| *usable).map(|(f, _)| f.to_string()).collect();
+            match usable.is_empty() {
+                true => ring.warns("no usable key in it", "`ddinstall install --upgrade` writes it anew"),
+                false => ring.passes(usable.join(", ")),
+            }
+        }
+        Ok(None) => ring.warns(format!("{keyring} is not there"), "`ddinstall install --upgrade` writes it"),
+        Err(failure) => ring.unknown(failure.to_string()),
+    };
+    vec![entry, ring]
+}
+
+/// `datadog.yaml`, `fips_proxy.d/conf.yaml`, …
+fn short(path: &str) -> String {
+    let mut parts = path.rsplit('/');
+    let last = parts.next().unwrap_or(path);
+    match (last, parts.next()) {
+        ("conf.yaml", Some(folder)) => format!("{folder}.{last}"),
+        _ => last.to_owned(),
+    }
+}
+

@@ -1,0 +1,119 @@
+//! Packages, units, memberships and the kernel.
+
+use crate::current::Current;
+use crate::desired::{AGENT, Desired, PROXY, SYSPROBE_UNIT, Wanted};
+use crate::facts::{Facts, Init};
+use crate::host::system::{self, Lockdown};
+use crate::host::Host;
+use crate::request::FIRST_FIPS_AGENT;
+use crate::types::Version;
+
+use super::Check;
+
+pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
+    let wanted = desired.packages.iter().filter(|wish| wish.version != Wanted::Along);
+    wanted
+        .map(|wish| {
+            let needs_fips = wish.name == AGENT && desired.asked.fips_on();
+            let expected = if needs_fips { format!("installed, {FIRST_FIPS_AGENT} or later") } else { "installed".into() };
+            let id = if wish.name == PROXY { "package.proxy" } else { "package.agent" };
+            let check = Check::new(id, format!("the package {} is installed", wish.name), expected);
+            match current.version(wish.name) {
+                None => match current.packages.get(wish.name) {
+                    Some(half) => check.fails(format!("{} is {}", half.version, half.state.word()), "run `ddinstall install`"),
+                    None => check.fails("it is not", "run `ddinstall install`"),
+                },
+                Some(version) => {
+                    let old = version.parse::<Version>().is_ok_and(|v| v < FIRST_FIPS_AGENT);
+                    match needs_fips && old {
+                        true => check.fails(version, "run `ddinstall install --upgrade`"),
+                        false => check.passes(version),
+                    }
+                }
+            }
+        })
+        .collect()
+}
+
+pub(super) fn memberships(desired: &Desired, current: &Current) -> Vec<Check> {
+    let check = |(user, group): &(&'static str, &'static str)| {
+        let check = Check::new(
+            "journald.group",
+            format!("{user} may read the journal"),
+            format!("{user} is a member of {group}"),
+        );
+        match current.memberships.contains(&(*user, *group)) {
+            true => check.passes("it is"),
+            false => check.fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {group} {user}")),
+        }
+    };
+    desired.memberships.iter().map(check).collect()
+}
+
+pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for wish in desired.units.iter().filter(|wish| wish.must_run) {
+        let check = Check::new(format!("unit.{}", wish.name.trim_end_matches(".service")), format!("{} runs", wish.name), "active (running)");
+        let Some(state) = current.units.get(wish.name) else {
+            checks.push(check.unknown("systemd does not answer"));
+            continue;
+        };
+        let seen = format!("{} ({})", state.active_state, state.sub_state);
+        checks.push(if !desired.start {
+            check.skipped(format!("{seen}; DD_INSTALL_ONLY leaves services to you"))
+        } else if state.is_running() {
+            check.passes(format!("{seen} since {}", state.active_since))
+        } else {
+            let hint = format!("journalctl -u {} says why; `ddinstall install` starts it", wish.name);
+            check.fails(if state.exists() { seen } else { "there is no such unit".into() }, hint)
+        });
+    }
+    if facts.init == Init::None {
+        let check = Check::new("unit", "the services run", "active (running)");
+        checks.push(check.skipped("systemd is not process 1 here; the services start when it is"));
+    }
+    checks
+}
+
+pub(super) fn kernel_fips(facts: &Facts) -> Check {
+    let check = Check::new("kernel.fips", "the kernel is in FIPS mode", "fips_enabled = 1");
+    match facts.kernel_fips {
+        Some(true) => check.passes("1"),
+        _ => check.warns(
+            "it is not",
+            "the proxy's cryptography is validated for operating systems in FIPS mode: turning it on is up to you (security policy of the certificate)",
+        ),
+    }
+}
+
+/// What CWS needs beside its files and units.
+pub(super) fn cws(host: &Host, facts: &Facts) -> Vec<Check> {
+    const POLICIES: &str = "/etc/datadog-agent/runtime-security.d";
+    let policies = Check::new("cws.policies", "CWS has policies", format!("a .policy file in {POLICIES}"));
+    let policies = match host.list(POLICIES) {
+        Ok(names) => {
+            let found: Vec<String> = names
+                .iter()
+                .flatten()
+                .map(|name| name.to_string_lossy().into_owned())
+                .filter(|name| name.ends_with(".policy"))
+                .collect();
+            match found.is_empty() {
+                true => policies.warns("none", "policies come with the Agent's package; under FIPS none are sent by remote configuration"),
+                false => policies.passes(found.join(", ")),
+            }
+        }
+        Err(failure) => policies.unknown(failure.to_string()),
+    };
+    let kernel = Check::new("cws.kernel", "the kernel runs eBPF programs", "4.14 or later, not locked down");
+    let kernel = match facts.lockdown {
+        Some(Lockdown::Confidentiality) => kernel.fails("locked down (confidentiality)", "boot with lockdown=integrity or none"),
+        _ if system::has_btf(host) => kernel.passes(format!("{}, with BTF", facts.kernel)),
+        _ => kernel.warns(
+            format!("{}, without BTF", facts.kernel),
+            format!("system-probe then needs kernel headers or its own BTF; journalctl -u {SYSPROBE_UNIT} says if it found them"),
+        ),
+    };
+    vec![policies, kernel]
+}
+
