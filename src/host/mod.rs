@@ -10,6 +10,7 @@ mod probe;
 pub mod process;
 pub mod sockets;
 pub mod system;
+mod tcp_table;
 pub mod units;
 pub mod users;
 mod walk;
