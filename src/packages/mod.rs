@@ -1,1 +1,4 @@
 //! Package managers, signing keys and repositories.
+
+pub mod keys;
+mod openpgp;
