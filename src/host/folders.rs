@@ -1,0 +1,215 @@
+//! Folders below the root: made, listed, removed with all that is in them, and how much room they have.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+
+use super::files::{Attributes, FileKind, ReadFailure, set_attributes};
+use super::walk::{Last, is};
+use super::{Host, system};
+use crate::error::{Error, Kind, Result};
+
+/// What a file system has left for root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files and folders that can still be made; None where the file system makes them as needed.
+    pub inodes: Option<u64>,
+    /// Two paths with the same device share the room.
+    pub device: u64,
+}
+
+/// A folder of our own that is removed with its content when this is dropped.
+#[derive(Debug)]
+pub struct TempDir {
+    host: Host,
+    path: PathBuf,
+}
+
+impl TempDir {
+    /// The path below the host's root, beginning with `/`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // Nobody is left to tell; the next run uses another name.
+        let _ = self.host.remove_tree(&self.path);
+    }
+}
+
+impl Host {
+    /// Makes one folder with exactly this owner and mode. False if a folder is there already (its owner and mode are
+    /// left as they are); an error if something else is, or if the parent is absent.
+    pub fn make_dir(&self, path: impl AsRef<Path>, to: &Attributes) -> Result<bool> {
+        let path = path.as_ref();
+        match self.meta(path)?.map(|m| m.kind) {
+            None => {}
+            Some(FileKind::Dir) => return Ok(false),
+            // A link that may be followed, such as /var/run, stands for its folder.
+            Some(FileKind::Symlink)
+                if self
+                    .open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, Last::Follow)?
+                    .is_some() =>
+            {
+                return Ok(false);
+            }
+            Some(_) => return Err(self.error("make the folder", path, Errno::EEXIST)),
+        }
+        let (parent, name) = self.parent(path)?;
+        let error = |e| self.error("make the folder", path, e);
+        mkdirat(&parent, name.as_os_str(), Mode::S_IRWXU).map_err(error)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let done = openat(&parent, name.as_os_str(), flags, Mode::empty())
+            .and_then(|fd| set_attributes(&fd, to));
+        if let Err(e) = done {
+            let _ = unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir);
+            return Err(error(e));
+        }
+        fsync(&parent).map_err(error)?;
+        Ok(true)
+    }
+
+    /// [`Host::make_dir`] for the folder and every parent that is absent. The folders made, outermost first.
+    pub fn make_dirs(&self, path: impl AsRef<Path>, to: &Attributes) -> Result<Vec<PathBuf>> {
+        let mut made = Vec::new();
+        let mut folders: Vec<&Path> = path.as_ref().ancestors().collect();
+        folders.retain(|p| p.file_name().is_some());
+        for folder in folders.into_iter().rev() {
+            if self.make_dir(folder, to)? {
+                made.push(folder.to_owned());
+            }
+        }
+        Ok(made)
+    }
+
+    /// The names in a folder, sorted. None if it is absent.
+    pub fn list(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> std::result::Result<Option<Vec<OsString>>, ReadFailure> {
+        let path = path.as_ref();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let Some(fd) = self.open(path, flags, Last::Follow)? else {
+            return Ok(None);
+        };
+        names(fd)
+            .map(Some)
+            .map_err(|e| self.failure("list", path, errno(&e)))
+    }
+
+    /// Removes a folder if it is empty. False if it is absent or something is in it.
+    pub fn remove_dir(&self, path: impl AsRef<Path>) -> Result<bool> {
+        let path = path.as_ref();
+        if self.meta(path)?.is_none() {
+            return Ok(false);
+        }
+        let (parent, name) = self.parent(path)?;
+        match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
+            Ok(()) => {
+                fsync(&parent).map_err(|e| self.error("sync the folder of", path, e))?;
+                Ok(true)
+            }
+            Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+            Err(e) => Err(self.error("remove", path, e)),
+        }
+    }
+
+    /// Removes a folder with all that is in it, following no link and leaving other file systems that are mounted in
+    /// it alone (that is an error). False if it is absent.
+    pub fn remove_tree(&self, path: impl AsRef<Path>) -> Result<bool> {
+        let path = path.as_ref();
+        if self.meta(path)?.is_none() {
+            return Ok(false);
+        }
+        let (parent, name) = self.parent(path)?;
+        let error = |e| self.error("remove", path, e);
+        let device = fstat(&parent).map_err(error)?.st_dev;
+        remove_below(&parent, &name, device).map_err(error)?;
+        fsync(&parent).map_err(error)?;
+        Ok(true)
+    }
+
+    /// The room on the file system that holds `path`, or would hold it (that of its nearest parent).
+    pub fn free_space(&self, path: impl AsRef<Path>) -> Result<Space> {
+        let path = path.as_ref();
+        for folder in path.ancestors() {
+            if let Some(fd) = self.open(folder, OFlag::O_PATH, Last::Follow)? {
+                let error = |e| self.error("read the free space of", folder, e);
+                let space = fstatvfs(&fd).map_err(error)?;
+                let stat = fstat(&fd).map_err(error)?;
+                return Ok(Space {
+                    bytes: wide(space.blocks_free()).saturating_mul(wide(space.fragment_size())),
+                    inodes: (space.files() > 0).then(|| wide(space.files_free())),
+                    device: wide(stat.st_dev),
+                });
+            }
+        }
+        Err(self.error("read the free space of", path, Errno::ENOENT))
+    }
+
+    /// A new folder of ours with a random name in `parent`, with `mode` (0700 unless another user must enter).
+    pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
+        let path = Path::new("/")
+            .join(parent.as_ref())
+            .join(format!("tmp-{}", system::random_hex()?));
+        let me = Attributes {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+            mode,
+        };
+        if !self.make_dir(&path, &me)? {
+            return Err(Error::new(
+                Kind::Prerequisite,
+                format!("{} is there already", path.display()),
+            ));
+        }
+        Ok(TempDir {
+            host: self.clone(),
+            path,
+        })
+    }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
+
+/// For fields whose type differs between architectures.
+fn wide(n: impl TryInto<u64>) -> u64 {
+    n.try_into().unwrap_or(u64::MAX)
+}
+
+/// Read through `/proc/self/fd`, which leads to the open folder itself, wherever it is by now.
+pub(super) fn names(folder: impl AsFd) -> std::io::Result<Vec<OsString>> {
+    let mut names = std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd()))?
+        .map(|entry| entry.map(|e| e.file_name()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
+fn remove_below(parent: &impl AsFd, name: &OsString, device: u64) -> nix::Result<()> {
+    let stat = fstatat(parent, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    if !is(&stat, SFlag::S_IFDIR) {
+        return unlinkat(parent, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+    }
+    if wide(stat.st_dev) != device {
+        return Err(Errno::EXDEV);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let folder = openat(parent, name.as_os_str(), flags, Mode::empty())?;
+    for below in names(&folder).map_err(|e| errno(&e))? {
+        remove_below(&folder, &below, device)?;
+    }
+    unlinkat(parent, name.as_os_str(), UnlinkatFlags::RemoveDir)
+}

@@ -1,0 +1,86 @@
+//! One run at a time: an exclusive `flock` on a file that holds the process id of its owner.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::Host;
+use crate::error::Result;
+
+/// The outcome of an attempt to lock.
+#[derive(Debug)]
+pub enum Locking {
+    Acquired(Lock),
+    /// Another process holds it: the one with this id, or a child that it left behind (`Command::holds`).
+    HeldBy(Option<u32>),
+}
+
+/// Held until dropped, or until the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock(Flock<File>);
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Host {
+    /// Tries once to take the lock; the file (0600) is made if absent, its folder must be there. Nothing waits here.
+    pub fn lock(&self, path: impl AsRef<Path>) -> Result<Locking> {
+        let path = path.as_ref();
+        let (folder, name) = self.parent(path)?;
+        let flags = OFlag::O_RDWR
+            | OFlag::O_CREAT
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_CLOEXEC;
+        let fd = openat(
+            &folder,
+            name.as_os_str(),
+            flags,
+            Mode::S_IRUSR | Mode::S_IWUSR,
+        )
+        .map_err(|e| self.error("open the lock", path, e))?;
+        match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                // Only a message needs the number: a full disk must not keep us from repairing the host.
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+                Ok(Locking::Acquired(Lock(file)))
+            }
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Ok(Locking::HeldBy(text.trim().parse().ok()))
+            }
+            Err((_, e)) => Err(self.error("lock", path, e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_to_lock_learns_who_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        let Locking::Acquired(lock) = host.lock("/lock").unwrap() else {
+            panic!("a free lock was not given");
+        };
+        match host.lock("/lock").unwrap() {
+            Locking::HeldBy(pid) => assert_eq!(pid, Some(std::process::id())),
+            Locking::Acquired(_) => panic!("given twice"),
+        }
+        drop(lock);
+        assert!(matches!(host.lock("/lock").unwrap(), Locking::Acquired(_)));
+    }
+}

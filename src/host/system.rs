@@ -1,0 +1,155 @@
+//! Facts of the kernel and small services of the system: time, randomness, checksums.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use super::{Host, ReadFailure};
+use crate::error::{Error, Result};
+
+/// The kernel's lockdown mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lockdown {
+    None,
+    Integrity,
+    /// Blocks eBPF programs that read kernel memory, and with them CWS.
+    Confidentiality,
+}
+
+type Read<T> = std::result::Result<Option<T>, ReadFailure>;
+
+/// The release of the running kernel, such as `6.1.0-21-amd64`. The kernel is the machine's, whatever the root.
+pub fn kernel_release() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The machine as `uname -m` names it. A static binary runs on the machine that it was built for.
+pub fn machine() -> &'static str {
+    std::env::consts::ARCH
+}
+
+/// Whether the kernel is in FIPS mode. None if it does not know the mode (then it is off).
+pub fn kernel_fips(host: &Host) -> Read<bool> {
+    let text = host.read_text("/proc/sys/crypto/fips_enabled")?;
+    Ok(text.map(|t| t.trim() == "1"))
+}
+
+/// The lockdown mode; None if the kernel has no such thing or securityfs is not mounted.
+pub fn lockdown(host: &Host) -> Read<Lockdown> {
+    let text = host.read_text("/sys/kernel/security/lockdown")?;
+    Ok(text.as_deref().and_then(parse_lockdown))
+}
+
+/// `none [integrity] confidentiality`: the brackets mark the mode.
+fn parse_lockdown(text: &str) -> Option<Lockdown> {
+    let (_, rest) = text.split_once('[')?;
+    match rest.split_once(']')?.0 {
+        "none" => Some(Lockdown::None),
+        "integrity" => Some(Lockdown::Integrity),
+        "confidentiality" => Some(Lockdown::Confidentiality),
+        _ => None,
+    }
+}
+
+/// Whether the kernel describes its own types (BTF), so that eBPF programs fit it without headers.
+pub fn has_btf(host: &Host) -> bool {
+    matches!(host.meta("/sys/kernel/btf/vmlinux"), Ok(Some(_)))
+}
+
+/// What kind of container this looks like ("docker", "podman", "lxc", …). A hint: only root may read the best source.
+pub fn container_hint(host: &Host) -> Option<String> {
+    let there = |path| matches!(host.meta(path), Ok(Some(_)));
+    if let Ok(Some(name)) = host.read_text("/run/systemd/container") {
+        return Some(name.trim().to_owned());
+    }
+    if there("/.dockerenv") {
+        return Some("docker".into());
+    }
+    if there("/run/.containerenv") {
+        return Some("podman".into());
+    }
+    let environment = host.read("/proc/1/environ").ok()??;
+    let name = environment
+        .bytes
+        .split(|b| *b == 0)
+        .find_map(|v| v.strip_prefix(b"container="))?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Seconds since 1970; 0 with a clock before that.
+pub fn epoch_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}
+
+/// A random UUID from the kernel, such as `f81d4fae-7dec-41d0-a765-00a0c91e6bf6`.
+pub fn random_uuid() -> Result<String> {
+    const SOURCE: &str = "/proc/sys/kernel/random/uuid";
+    let text = std::fs::read_to_string(SOURCE)
+        .map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
+    Ok(text.trim().to_owned())
+}
+
+/// 16 random hexadecimal digits, for a name that nobody can guess.
+pub(super) fn random_hex() -> Result<String> {
+    use std::io::Read;
+    const SOURCE: &str = "/dev/urandom";
+    let mut bytes = [0u8; 8];
+    std::fs::File::open(SOURCE)
+        .and_then(|mut f| f.read_exact(&mut bytes))
+        .map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
+    Ok(hex(&bytes))
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lockdown_is_the_word_in_brackets() {
+        assert_eq!(
+            parse_lockdown("none [integrity] confidentiality\n"),
+            Some(Lockdown::Integrity)
+        );
+        assert_eq!(
+            parse_lockdown("none integrity [confidentiality]\n"),
+            Some(Lockdown::Confidentiality)
+        );
+        assert_eq!(parse_lockdown(""), None);
+    }
+
+    #[test]
+    fn checksums_and_uuids_have_their_usual_form() {
+        assert_eq!(
+            sha256_hex(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        assert_eq!(random_uuid().unwrap().len(), 36);
+        assert_ne!(random_hex().unwrap(), random_hex().unwrap());
+    }
+
+    #[test]
+    fn the_kernel_says_whether_it_is_in_fips_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        assert_eq!(kernel_fips(&host).unwrap(), None);
+        std::fs::create_dir_all(folder.path().join("proc/sys/crypto")).unwrap();
+        std::fs::write(folder.path().join("proc/sys/crypto/fips_enabled"), "1\n").unwrap();
+        assert_eq!(kernel_fips(&host).unwrap(), Some(true));
+    }
+}
