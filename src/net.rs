@@ -265,7 +265,7 @@ fn build(options: &Options) -> Result<Built> {
             })?;
             builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
         }
-        Ok(builder)
+        Ok::<_, Error>(builder)
     };
     let mut with_store = builder()?;
     if let Some(pem) = &options.extra_roots {
