@@ -33,22 +33,10 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
     }
 }
 
-/// Whether dpkg was stopped in the middle, so that apt refuses to work until `dpkg --configure -a`.
+/// Whether dpkg is in the middle of a transaction, or was stopped there: apt then refuses to work until
+/// `dpkg --configure -a`.
 pub fn was_interrupted(host: &Host) -> Result<bool> {
     has_journal(host)
-}
-
-/// The packages, of whomever, that are unpacked but not configured.
-pub fn unconfigured(host: &Host) -> Result<Vec<String>> {
-    let status = status(host)?.unwrap_or_default();
-    let found = paragraphs(&status).filter(|(_, text)| {
-        let state = header(text, "Status").and_then(|s| s.split(' ').nth(2));
-        matches!(
-            state,
-            Some("unpacked" | "half-configured" | "half-installed")
-        )
-    });
-    Ok(found.map(|(name, _)| name.to_owned()).collect())
 }
 
 fn has_journal(host: &Host) -> Result<bool> {

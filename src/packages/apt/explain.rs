@@ -8,8 +8,14 @@ use crate::net::redact;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lock {
     pub file: String,
-    /// `process 123 (unattended-upgr)`, from apt 2.0 on.
-    pub holder: Option<String>,
+    /// Known from apt 2.0 on.
+    pub holder: Option<Holder>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: u32,
+    pub name: Option<String>,
 }
 
 /// The lock that apt, or dpkg under it, did not get.
@@ -20,22 +26,30 @@ pub fn lock_in(text: &str) -> Option<Lock> {
                 return None; // No right, or a file system that is read-only: waiting will not help.
             }
             let file = rest.split(' ').next().unwrap_or_default();
-            let holder = rest
-                .split_once(" held by ")
-                .map(|(_, h)| h.trim().to_owned());
+            let by = rest.split_once("held by process ");
             return Some(Lock {
                 file: file.trim_end_matches('.').to_owned(),
-                holder,
+                holder: by.and_then(|(_, by)| holder(by)),
             });
         }
-        if let Some((_, pid)) = line.split_once("locked by another process with pid ") {
+        if let Some((_, by)) = line.split_once("locked by another process with pid ") {
             return Some(Lock {
                 file: "/var/lib/dpkg/lock".into(),
-                holder: Some(format!("process {}", pid.trim())),
+                holder: holder(by),
             });
         }
     }
     None
+}
+
+/// `123 (unattended-upgr)` or `123`.
+fn holder(text: &str) -> Option<Holder> {
+    let (pid, name) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let name = name.trim().trim_matches(['(', ')']);
+    Some(Holder {
+        pid: pid.parse().ok()?,
+        name: (!name.is_empty()).then(|| name.to_owned()),
+    })
 }
 
 /// Whether an `update` got the whole index. apt up to 2.1 ends with 0 where a download failed, and says it in a warning.
@@ -242,12 +256,14 @@ mod tests {
         let new = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 123 (apt-get)\nN: Be aware";
         let lock = lock_in(new).unwrap();
         assert_eq!(lock.file, "/var/lib/dpkg/lock-frontend");
-        assert_eq!(lock.holder.unwrap(), "process 123 (apt-get)");
+        let holder = lock.holder.unwrap();
+        assert_eq!((holder.pid, holder.name.as_deref()), (123, Some("apt-get")));
         let old = "E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)";
         assert_eq!(lock_in(old).unwrap().holder, None);
         let denied = "E: Could not get lock /var/lib/dpkg/lock - open (13: Permission denied)";
         assert_eq!(lock_in(denied), None);
         let dpkg = "dpkg: error: dpkg frontend lock was locked by another process with pid 77";
-        assert_eq!(lock_in(dpkg).unwrap().holder.unwrap(), "process 77");
+        let holder = lock_in(dpkg).unwrap().holder.unwrap();
+        assert_eq!((holder.pid, holder.name), (77, None));
     }
 }

@@ -16,7 +16,7 @@ pub use transaction::{download, install, remove};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
 use crate::packages::Session;
-use explain::{Lock, lock_in};
+use explain::{Holder, Lock, lock_in};
 
 /// An apt repository that is signed by the keys of its own keyring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,8 +220,21 @@ fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Resul
         let Some(Lock { file, holder }) = lock_in(&text).filter(|_| !output.success()) else {
             return Ok(output);
         };
-        let by = holder.unwrap_or_else(|| "another process".into());
-        if start.elapsed() >= session.lock_wait || session.cancelled() {
+        if session.cancelled() {
+            return Err(Error::new(
+                Kind::Interrupted,
+                "stopped while waiting for a lock",
+            ));
+        }
+        let by = match holder {
+            Some(Holder { pid, name: None }) => process_name(session, pid),
+            Some(Holder {
+                pid,
+                name: Some(name),
+            }) => format!("process {pid} ({name})"),
+            None => "another process".into(),
+        };
+        if start.elapsed() >= session.lock_wait {
             return Err(
                 Error::new(Kind::Prerequisite, format!("{file} is locked by {by}"))
                     .detail(text)
@@ -235,6 +248,15 @@ fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Resul
             told = Some(by);
         }
         std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// dpkg, unlike apt, only tells the number.
+fn process_name(session: Session, pid: u32) -> String {
+    let comm = session.host.read_text(format!("/proc/{pid}/comm"));
+    match comm.ok().flatten() {
+        Some(name) => format!("process {pid} ({})", name.trim()),
+        None => format!("process {pid}"),
     }
 }
 

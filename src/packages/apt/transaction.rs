@@ -1,5 +1,6 @@
 //! The two phases of an installation with apt: a download that may be stopped, and a transaction that may not.
 
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,7 @@ const UPDATE_DEADLINE: Duration = Duration::from_secs(300);
 pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
     mend_interrupted(session)?;
     let mut output = try_download(session, specs, change)?;
-    if !output.success()
-        && output.stopped.is_none()
-        && needs_other_lists(&output.stderr_text(), specs)
-    {
+    if needs_other_lists(&output, specs) {
         session
             .events
             .note("the package lists of this host are missing or old: running apt-get update");
@@ -38,6 +36,10 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
     if output.success() {
         return Ok(());
     }
+    if output.stopped.is_some() && session.cancelled() {
+        return Err(Error::new(Kind::Interrupted, "the download was stopped")
+            .hint("run again: it goes on where it stopped"));
+    }
     Err(failed_download(&output))
 }
 
@@ -45,11 +47,11 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
 pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
     mend_interrupted(session)?;
     let words = words(specs);
-    let what = format!("install {}", words.join(" "));
-    let broken = std::cell::RefCell::new(Vec::new());
+    let progress = Progress::new(session, "install", specs.iter().map(|s| s.name.as_str()));
+    let broken = RefCell::new(Vec::new());
     let output = with_lock(session, || {
         let listener = |stream, line: &str| match status_line(stream, line) {
-            Some(Status::Percent(percent)) => session.events.progress(what.as_str(), Some(percent)),
+            Some(Status::Percent(percent)) => progress.at(percent),
             Some(Status::Error(text)) => broken.borrow_mut().push(text),
             None => {}
         };
@@ -66,35 +68,44 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
             .run(session.host)
     })?;
     session.events.log(output.explain());
-    if !output.success() {
-        return Err(failed_transaction(
-            &output,
-            &broken.into_inner(),
-            "the installation",
-        ));
+    let broken = broken.into_inner();
+    let wrong = not_as_asked(session, specs)?;
+    if output.success() && wrong.is_none() {
+        return Ok(());
     }
-    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
-    let found = dpkg::installed(session.host, &names)?;
-    for (spec, found) in specs.iter().zip(found) {
-        let right = found
-            .as_ref()
-            .is_some_and(|f| f.is_whole() && spec.version.as_ref().is_none_or(|v| *v == f.version));
-        if !right {
-            let is = match found {
-                Some(f) => format!("it is {} and {:?}", f.version, f.state),
-                None => "it is not installed".into(),
-            };
-            return Err(Error::new(
-                Kind::PackageManager,
-                format!(
-                    "apt-get reported success, but {} is not as asked for: {is}",
-                    spec.name
-                ),
-            )
-            .detail(output.explain()));
+    // apt takes up what other packages have left undone; their failure is not ours.
+    if wrong.is_none() && !broken.is_empty() {
+        for text in broken {
+            let note = format!("another package is broken: {text}");
+            session.events.note(note);
         }
+        return Ok(());
     }
-    Ok(())
+    let error = failed_transaction(&output, &broken, "the installation");
+    Err(match wrong {
+        Some(wrong) => error.detail(wrong),
+        None => error,
+    })
+}
+
+/// The first package that is not installed whole, in the version that was asked for.
+fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String>> {
+    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+    let known = dpkg::installed(session.host, &names)?;
+    let wrong = specs
+        .iter()
+        .zip(known)
+        .find_map(|(spec, known)| match known {
+            None => Some(format!("{} is not installed", spec.name)),
+            Some(is) if !is.is_whole() => {
+                Some(format!("{} {} is {:?}", spec.name, is.version, is.state))
+            }
+            Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
+                Some(format!("{} is {}", spec.name, is.version))
+            }
+            Some(_) => None,
+        });
+    Ok(wrong)
 }
 
 /// Removes those of the packages that are there, in one transaction. Packages that they depend on stay.
@@ -109,11 +120,11 @@ pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
     if there.is_empty() {
         return Ok(());
     }
-    let what = format!("remove {}", there.join(" "));
+    let progress = Progress::new(session, "remove", there.iter().copied());
     let output = with_lock(session, || {
         let listener = |stream, line: &str| {
             if let Some(Status::Percent(percent)) = status_line(stream, line) {
-                session.events.progress(what.as_str(), Some(percent));
+                progress.at(percent);
             }
         };
         apt_get(session)
@@ -151,7 +162,7 @@ fn words(specs: &[PackageSpec]) -> Vec<String> {
 
 fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
     let words = words(specs);
-    let what = format!("download {}", words.join(" "));
+    let progress = Progress::new(session, "download", specs.iter().map(|s| s.name.as_str()));
     with_lock(session, || {
         // apt goes on reporting while nothing arrives: only a percentage that moves is progress.
         let mut last = (String::new(), Instant::now());
@@ -168,7 +179,7 @@ fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
                 stop.store(true, Ordering::Relaxed);
             }
             if let Some(Status::Percent(percent)) = status_line(stream, line) {
-                session.events.progress(what.as_str(), Some(percent));
+                progress.at(percent);
             }
         };
         let output = transaction(session, "install", change)
@@ -184,6 +195,33 @@ fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
         session.events.log(output.explain());
         Ok(output)
     })
+}
+
+/// Tells of each percentage once: apt repeats itself twice a second.
+struct Progress<'a> {
+    session: Session<'a>,
+    what: String,
+    last: Cell<Option<u8>>,
+}
+
+impl<'a> Progress<'a> {
+    fn new<'b>(session: Session<'a>, verb: &str, names: impl Iterator<Item = &'b str>) -> Self {
+        let what = names.fold(verb.to_owned(), |text, name| text + " " + name);
+        session.events.progress(what.as_str(), None);
+        Progress {
+            session,
+            what,
+            last: Cell::new(None),
+        }
+    }
+
+    fn at(&self, percent: u8) {
+        if self.last.replace(Some(percent)) != Some(percent) {
+            self.session
+                .events
+                .progress(self.what.as_str(), Some(percent));
+        }
+    }
 }
 
 /// What apt writes to its status descriptor: `dlstatus:1:12.5:Retrieving…`, `pmstatus:package:50.0:Installing…`,
@@ -213,7 +251,11 @@ fn status_line(stream: Stream, line: &str) -> Option<Status> {
 }
 
 /// Whether it is the host's other sources that are lacking: a dependency, not one of the packages that were asked for.
-fn needs_other_lists(text: &str, specs: &[PackageSpec]) -> bool {
+fn needs_other_lists(output: &Output, specs: &[PackageSpec]) -> bool {
+    !output.success() && output.stopped.is_none() && lacks_lists(&output.stderr_text(), specs)
+}
+
+fn lacks_lists(text: &str, specs: &[PackageSpec]) -> bool {
     let ours = |line: &str| specs.iter().any(|s| line.contains(&format!(" {}", s.name)));
     text.contains("unmet dependencies")
         || text.contains("held broken packages")
@@ -229,17 +271,17 @@ fn needs_other_lists(text: &str, specs: &[PackageSpec]) -> bool {
 fn failed_download(output: &Output) -> Error {
     let text = output.stderr_text();
     if output.stopped.is_some() {
-        let kind = if output.timed_out() || output.seconds > DOWNLOAD_STALL.as_secs_f64() {
-            Kind::Repository
+        // Whoever asked to stop is answered elsewhere: this was the deadline, or nothing arrived.
+        let what = if output.seconds >= DOWNLOAD_DEADLINE.as_secs_f64() {
+            let minutes = DOWNLOAD_DEADLINE.as_secs() / 60;
+            format!("the download was not finished within {minutes} minutes")
         } else {
-            Kind::Interrupted
+            let seconds = DOWNLOAD_STALL.as_secs();
+            format!("the download was given up: nothing arrived for {seconds} s")
         };
-        return Error::new(
-            kind,
-            format!("the download was not finished: {}", output.ending()),
-        )
-        .detail(output.explain())
-        .hint("run again: it goes on where it stopped");
+        return Error::new(Kind::Repository, what)
+            .detail(output.explain())
+            .hint("run again: it goes on where it stopped; a nearer mirror may help");
     }
     let plain = |kind, what: &str| Error::new(kind, what);
     let error = if text.contains("enough free space") || text.contains("No space left") {
@@ -252,10 +294,10 @@ fn failed_download(output: &Output) -> Error {
         || text.contains("was not found")
         || text.contains("no installation candidate")
     {
-        plain(
-            Kind::Repository,
-            "the repository does not have a package that is needed",
-        )
+        let apt = text.lines().find_map(|l| l.strip_prefix("E: "));
+        let what = format!("a package is not to be had: {}", apt.unwrap_or_default());
+        Error::new(Kind::Repository, what)
+            .hint("check its version, and the repository's URL, suite and component")
     } else if text.contains("unmet dependencies") || text.contains("held broken packages") {
         plain(
             Kind::PackageManager,
@@ -306,12 +348,12 @@ fn failed_transaction(output: &Output, broken: &[String], subject: &str) -> Erro
 
 /// After a transaction was cut (a power failure, kill -9) apt refuses to work until dpkg has finished it.
 fn mend_interrupted(session: Session) -> Result<()> {
-    if !dpkg::was_interrupted(session.host)? && dpkg::unconfigured(session.host)?.is_empty() {
+    if !dpkg::was_interrupted(session.host)? {
         return Ok(());
     }
     session
         .events
-        .note("an earlier installation was interrupted: running dpkg --configure -a");
+        .note("an installation was interrupted, or is still going on: running dpkg --configure -a");
     let output = with_lock(session, || {
         Command::new("dpkg")
             .args(["--force-confdef", "--force-confold", "--configure", "-a"])
@@ -367,7 +409,7 @@ mod tests {
     #[test]
     fn the_hosts_lists_are_updated_for_dependencies_only() {
         let specs = [PackageSpec::newest("datadog-agent")];
-        let needs = |text| needs_other_lists(text, &specs);
+        let needs = |text| lacks_lists(text, &specs);
         assert!(needs(
             "The following packages have unmet dependencies:\n datadog-agent : Depends: x"
         ));
