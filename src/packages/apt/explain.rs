@@ -1,0 +1,269 @@
+//! What apt says, as the operator should read it. apt up to 2.x has signatures checked by gpgv, from 3.0 on by sqv.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Output;
+use crate::net::redact;
+
+/// A lock that another process holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lock {
+    pub file: String,
+    /// Known from apt 2.0 on.
+    pub holder: Option<Holder>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: u32,
+    pub name: Option<String>,
+}
+
+/// The lock that apt, or dpkg under it, did not get.
+pub fn lock_in(text: &str) -> Option<Lock> {
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("E: Could not get lock ") {
+            if rest.contains("(13: ") || rest.contains("(30: ") {
+                return None; // No right, or a file system that is read-only: waiting will not help.
+            }
+            let file = rest.split(' ').next().unwrap_or_default();
+            let by = rest.split_once("held by process ");
+            return Some(Lock {
+                file: file.trim_end_matches('.').to_owned(),
+                holder: by.and_then(|(_, by)| holder(by)),
+            });
+        }
+        if let Some((_, by)) = line.split_once("locked by another process with pid ") {
+            return Some(Lock {
+                file: "/var/lib/dpkg/lock".into(),
+                holder: holder(by),
+            });
+        }
+    }
+    None
+}
+
+/// `123 (unattended-upgr)` or `123`.
+fn holder(text: &str) -> Option<Holder> {
+    let (pid, name) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let name = name.trim().trim_matches(['(', ')']);
+    Some(Holder {
+        pid: pid.parse().ok()?,
+        name: (!name.is_empty()).then(|| name.to_owned()),
+    })
+}
+
+/// Whether an `update` got the whole index. apt up to 2.1 ends with 0 where a download failed, and says it in a warning.
+pub fn index(output: &Output, url: &str) -> Result<()> {
+    let (out, err) = (output.stdout_text(), output.stderr_text());
+    let failed = err.lines().any(|l| {
+        l.starts_with("E: ")
+            || l.contains("Failed to fetch")
+            || l.contains("Some index files failed")
+    });
+    if output.success() && !failed {
+        return Ok(());
+    }
+    let url = redact(url);
+    if output.stopped.is_some() {
+        return Err(Error::new(
+            if output.timed_out() {
+                Kind::Repository
+            } else {
+                Kind::Interrupted
+            },
+            format!("the index of {url} could not be read: {}", output.ending()),
+        )
+        .hint("the server, or the way to it, is too slow; try again later or name a mirror"));
+    }
+    Err(
+        repository(&format!("{err}\n{out}"), &format!("the repository {url}"))
+            .unwrap_or_else(|| {
+                let what = format!("the index of the repository {url} could not be read");
+                Error::new(Kind::Repository, what)
+            })
+            .detail(output.explain()),
+    )
+}
+
+/// A failure that a repository, or the way to it, is the cause of. `subject` begins the sentence.
+pub fn repository(text: &str, subject: &str) -> Option<Error> {
+    let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
+    let (what, hint) = if let Some(key) = missing_key(text) {
+        (
+            format!("is signed by a key that is not trusted ({key})"),
+            "if this is your own mirror, compare the key's fingerprint with the one its owner gives you, then name it in \
+             DD_REPO_KEY_FINGERPRINTS",
+        )
+    } else if has(&[
+        "EXPKEYSIG",
+        "KEYEXPIRED",
+        "Expired on",
+        "key is expired",
+        "EXPSIG",
+    ]) {
+        (
+            "is signed by a key that has expired".into(),
+            "check the clock of this host; if it is right, the repository must be signed anew",
+        )
+    } else if has(&["REVKEYSIG", "KEYREVOKED", "is revoked", "revoked:"]) {
+        (
+            "is signed by a key that was revoked".into(),
+            "do not use this repository until its owner has signed it anew",
+        )
+    } else if has(&["BADSIG", "Bad signature", "bad signature", "manipulated"]) {
+        (
+            "has a signature that does not match: it was changed after it was signed".into(),
+            "do not use this mirror; if a proxy stands between, see what it changes",
+        )
+    } else if has(&["is not valid yet", "not live until", "Not live until"]) {
+        (
+            "is signed in the future".into(),
+            "check the clock of this host",
+        )
+    } else if has(&["Release file for", "is expired (invalid since"]) && has(&["is expired"]) {
+        (
+            "has an index that is too old to be believed".into(),
+            "check the clock of this host; if it is right, the mirror has not been updated, or someone replays an old index",
+        )
+    } else if has(&["Hash Sum mismatch", "unexpected size", "Hashsum mismatch"]) {
+        (
+            "has files that are not the signed ones (checksum mismatch)".into(),
+            "a mirror in the middle of an update mends itself in a few minutes; otherwise it was tampered with: do not use it",
+        )
+    } else if has(&[
+        "certificate verif",
+        "Certificate verif",
+        "certificate is NOT trusted",
+        "issuer is unknown",
+        "SSL connection",
+        "handshake",
+    ]) {
+        (
+            "could not be reached over TLS: its certificate was not accepted".into(),
+            "is the package ca-certificates installed, and the clock right? A private authority belongs into the system's trust store",
+        )
+    } else if has(&[
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Name or service not known",
+    ]) {
+        (
+            "could not be reached: its host name cannot be resolved".into(),
+            "check the name, and this host's DNS and proxy settings",
+        )
+    } else if has(&[
+        "Could not connect",
+        "Cannot initiate the connection",
+        "Connection refused",
+        "Connection failed",
+        "Unable to connect",
+        "timed out",
+        "Connection timed out",
+        "No route to host",
+        "Network is unreachable",
+    ]) {
+        (
+            "could not be reached".into(),
+            "is a firewall in the way, or a proxy needed?",
+        )
+    } else if has(&["407  ", " 407 Proxy"]) {
+        (
+            "could not be reached: the HTTP proxy wants a user name and a password".into(),
+            "give the proxy's URL with them",
+        )
+    } else if has(&["401  ", "403  "]) {
+        (
+            "refuses access".into(),
+            "check the credentials of the mirror",
+        )
+    } else if has(&["404  "]) {
+        (
+            "does not have what it should at this URL (404)".into(),
+            "check the URL, the suite and the component",
+        )
+    } else if has(&["500  ", "502  ", "503  ", "504  "]) {
+        (
+            "has a server that fails at present".into(),
+            "try again later",
+        )
+    } else if has(&[
+        "NODATA",
+        "is not signed",
+        "isn't valid, got",
+        "No signature",
+        "does not have a Release file",
+        "Malformed message",
+    ]) {
+        (
+            "is not signed, or what it serves is no index".into(),
+            "check the URL: a proxy or a login page may answer in its place",
+        )
+    } else if has(&[
+        "Connection reset",
+        "connection reset",
+        "closed the connection",
+        "Error reading from server",
+        "Undetermined Error",
+        "Bad header line",
+        "terminated",
+    ]) {
+        (
+            "breaks the connection off".into(),
+            "try again later; if it stays so, see what stands between",
+        )
+    } else {
+        return None;
+    };
+    Some(Error::new(Kind::Repository, format!("{subject} {what}")).hint(hint))
+}
+
+/// The key that gpgv (`NO_PUBKEY` and 16 digits) or sqv (`Missing key` and the fingerprint) did not have.
+fn missing_key(text: &str) -> Option<String> {
+    ["NO_PUBKEY ", "Missing key "].iter().find_map(|marker| {
+        let (_, rest) = text.split_once(marker)?;
+        let key: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+        (key.len() >= 16).then_some(key)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn what(text: &str) -> String {
+        repository(text, "it").map(|e| e.what).unwrap_or_default()
+    }
+
+    #[test]
+    fn gpgv_and_sqv_are_both_understood() {
+        let gpgv = "W: GPG error: https://apt.datadoghq.com stable InRelease: The following signatures couldn't be verified \
+                    because the public key is not available: NO_PUBKEY E6266D4AC0962C7D\n\
+                    E: The repository 'https://apt.datadoghq.com stable InRelease' is not signed.";
+        let sqv = "W: OpenPGP signature verification failed: https://x stable InRelease: Sub-process /usr/bin/sqv returned an \
+                   error code (1), error message is: Missing key D18886567EABAD8B2D2526900D826EB906462314, which is needed to \
+                   verify signature.\nE: The repository 'https://x stable InRelease' is not signed.";
+        assert_eq!(
+            what(gpgv),
+            "it is signed by a key that is not trusted (E6266D4AC0962C7D)"
+        );
+        assert!(what(sqv).contains("(D18886567EABAD8B2D2526900D826EB906462314)"));
+    }
+
+    #[test]
+    fn a_lock_is_told_from_a_lack_of_rights() {
+        let new = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 123 (apt-get)\nN: Be aware";
+        let lock = lock_in(new).unwrap();
+        assert_eq!(lock.file, "/var/lib/dpkg/lock-frontend");
+        let holder = lock.holder.unwrap();
+        assert_eq!((holder.pid, holder.name.as_deref()), (123, Some("apt-get")));
+        let old = "E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)";
+        assert_eq!(lock_in(old).unwrap().holder, None);
+        let denied = "E: Could not get lock /var/lib/dpkg/lock - open (13: Permission denied)";
+        assert_eq!(lock_in(denied), None);
+        let dpkg = "dpkg: error: dpkg frontend lock was locked by another process with pid 77";
+        let holder = lock_in(dpkg).unwrap().holder.unwrap();
+        assert_eq!((holder.pid, holder.name), (77, None));
+    }
+}

@@ -1,0 +1,308 @@
+//! apt: the repository's entry, its verification in a private folder, its index. The packages are next door.
+//! Signatures are apt's to check, always.
+
+mod explain;
+mod index;
+mod transaction;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use minijinja::{Environment, UndefinedBehavior, context};
+
+pub use index::{Available, Candidate, Needs};
+pub use transaction::{download, install, remove};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::{Attributes, Command, Output};
+use crate::packages::Session;
+use explain::{Holder, Lock, lock_in};
+
+/// An apt repository that is signed by the keys of its own keyring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    pub url: String,
+    pub suite: String,
+    pub component: String,
+    /// dpkg's name of it, such as `amd64`.
+    pub architecture: String,
+    pub keyring: PathBuf,
+    pub list: PathBuf,
+}
+
+/// How long an index may take. It is less than a megabyte.
+const INDEX_DEADLINE: Duration = Duration::from_secs(120);
+
+const ROOT_FILE: Attributes = Attributes {
+    uid: 0,
+    gid: 0,
+    mode: 0o644,
+};
+const ROOT_FOLDER: Attributes = Attributes {
+    mode: 0o755,
+    ..ROOT_FILE
+};
+
+impl Repository {
+    /// The vendor's repository of Agent 7, and where its own script and packages put entry and keyring.
+    pub fn vendor(architecture: impl Into<String>) -> Self {
+        Repository {
+            url: "https://apt.datadoghq.com/".into(),
+            suite: "stable".into(),
+            component: "7".into(),
+            architecture: architecture.into(),
+            keyring: "/usr/share/keyrings/datadog-archive-keyring.gpg".into(),
+            list: "/etc/apt/sources.list.d/datadog.list".into(),
+        }
+    }
+
+    /// The text of the entry. Errors where a part would not stay the one word that it must be (exit code 2).
+    pub fn list_text(&self) -> Result<String> {
+        self.entry(&self.keyring)
+    }
+
+    fn entry(&self, keyring: &Path) -> Result<String> {
+        let keyring = keyring.to_string_lossy();
+        for (what, text) in [
+            ("repository URL", self.url.as_str()),
+            ("suite", &self.suite),
+            ("component", &self.component),
+            ("keyring path", &keyring),
+        ] {
+            let bad = |c: char| c.is_whitespace() || c.is_control() || "[]#\"'\\".contains(c);
+            if text.is_empty() || text.contains(bad) {
+                return Err(Error::new(
+                    Kind::Usage,
+                    format!("`{}` cannot be a {what}", text.escape_debug()),
+                )
+                .hint("it must be one word without brackets and quotes"));
+            }
+        }
+        render(
+            include_str!("../../../templates/apt/datadog.list"),
+            context! { keyring, url => &self.url, suite => &self.suite, component => &self.component },
+        )
+    }
+}
+
+/// Verifies the repository and reads its index in a private folder, which is gone afterwards: a refused repository
+/// leaves nothing behind. `names` are the packages to look for.
+pub fn verify(
+    session: Session,
+    repository: &Repository,
+    keyring: &[u8],
+    names: &[&str],
+) -> Result<Available> {
+    let host = session.host;
+    session.events.progress("verify the repository", None);
+    // apt reads and verifies as its own user, who must be able to enter.
+    let folder = host.temp_dir("/run", 0o711)?;
+    let at = |name: &str| folder.path().join(name);
+    for name in [
+        "state",
+        "state/lists",
+        "state/lists/partial",
+        "cache",
+        "cache/archives",
+        "cache/archives/partial",
+    ] {
+        host.make_dir(at(name), &ROOT_FOLDER)?;
+    }
+    let conf = render(
+        include_str!("../../../templates/apt/verify.conf"),
+        context! { folder => folder.path().to_string_lossy(), architecture => &repository.architecture },
+    )?;
+    host.write(at("keyring.gpg"), keyring, &ROOT_FILE)?;
+    let entry = repository.entry(&at("keyring.gpg"))?;
+    host.write(at("datadog.list"), entry.as_bytes(), &ROOT_FILE)?;
+    host.write(at("apt.conf"), conf.as_bytes(), &ROOT_FILE)?;
+
+    let output = apt_get(session)
+        .arg("-c")
+        .arg(at("apt.conf"))
+        .args(INDEX_OPTIONS)
+        .arg("update")
+        .deadline(INDEX_DEADLINE)
+        .run(host)?;
+    explain::index(&output, &repository.url)?;
+
+    let mut available = Available::default();
+    let ending = format!("_binary-{}_Packages", repository.architecture);
+    let mut found = false;
+    for name in host.list(at("state/lists"))?.unwrap_or_default() {
+        let path = at("state/lists").join(&name);
+        if name.to_string_lossy().ends_with(&ending) {
+            found = true;
+            available.add(&host.read_text(path)?.unwrap_or_default(), names);
+        }
+    }
+    if !found {
+        return Err(Error::new(
+            Kind::Repository,
+            format!(
+                "the repository {} has no packages for {} in `{} {}`",
+                crate::net::redact(&repository.url),
+                repository.architecture,
+                repository.suite,
+                repository.component
+            ),
+        )
+        .detail(output.explain()));
+    }
+    Ok(available)
+}
+
+/// Reads the index of this repository, whose entry and keyring are in place, into apt's own lists.
+pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
+    session.events.progress("refresh the package index", None);
+    let output = with_lock(session, || {
+        apt_get(session)
+            .args(INDEX_OPTIONS)
+            .arg("-o")
+            .arg(format!(
+                "Dir::Etc::sourcelist={}",
+                repository.list.display()
+            ))
+            .args(["-o", "Dir::Etc::sourceparts=-"])
+            .args(["-o", "APT::Get::List-Cleanup=0"])
+            .arg("update")
+            .deadline(INDEX_DEADLINE)
+            .run(session.host)
+    })?;
+    explain::index(&output, &repository.url)
+}
+
+/// For every `update`. Not every apt knows the error mode; its output is read in any case.
+const INDEX_OPTIONS: [&str; 4] = [
+    "-o",
+    "APT::Update::Error-Mode=any",
+    "-o",
+    "Acquire::Languages=none",
+];
+
+/// apt-get as it is always called: no questions, and no way around signatures, whatever apt.conf says.
+fn apt_get<'a>(session: Session<'a>) -> Command<'a> {
+    let mut command = Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("DEBIAN_PRIORITY", "critical")
+        .env("NEEDRESTART_SUSPEND", "1")
+        .env("APT_LISTCHANGES_FRONTEND", "none")
+        .env("APT_LISTBUGS_FRONTEND", "none")
+        .cancel(session.cancel);
+    for (name, value) in session.environment {
+        command = command.env(name, value);
+    }
+    for option in [
+        "Acquire::AllowInsecureRepositories=false",
+        "Acquire::AllowWeakRepositories=false",
+        "Acquire::AllowDowngradeToInsecureRepositories=false",
+        "APT::Get::AllowUnauthenticated=false",
+        "Acquire::https::Verify-Peer=true",
+        "Acquire::https::Verify-Host=true",
+        "Acquire::Check-Valid-Until=true",
+        "Acquire::Retries=3",
+        "Acquire::http::Timeout=20",
+        "Acquire::https::Timeout=20",
+        "Dpkg::Use-Pty=0",
+    ] {
+        command = command.args(["-o", option]);
+    }
+    command
+}
+
+/// Runs apt again and again while another process holds one of its locks. A lock stops apt before it does anything.
+fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Result<Output> {
+    let start = Instant::now();
+    let mut told: Option<String> = None;
+    loop {
+        let output = run()?;
+        let text = output.stderr_text();
+        let Some(Lock { file, holder }) = lock_in(&text).filter(|_| !output.success()) else {
+            return Ok(output);
+        };
+        if session.cancelled() {
+            return Err(Error::new(
+                Kind::Interrupted,
+                "stopped while waiting for a lock",
+            ));
+        }
+        let by = match holder {
+            Some(Holder { pid, name: None }) => process_name(session, pid),
+            Some(Holder {
+                pid,
+                name: Some(name),
+            }) => format!("process {pid} ({name})"),
+            None => "another process".into(),
+        };
+        if start.elapsed() >= session.lock_wait {
+            return Err(
+                Error::new(Kind::Prerequisite, format!("{file} is locked by {by}"))
+                    .detail(text)
+                    .hint("wait until it is done, then run again"),
+            );
+        }
+        if told.as_ref() != Some(&by) {
+            let limit = session.lock_wait.as_secs();
+            let note = format!("waiting for {by}, which holds {file} (up to {limit} s)");
+            session.events.note(note);
+            told = Some(by);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// dpkg, unlike apt, only tells the number.
+fn process_name(session: Session, pid: u32) -> String {
+    let comm = session.host.read_text(format!("/proc/{pid}/comm"));
+    match comm.ok().flatten() {
+        Some(name) => format!("process {pid} ({})", name.trim()),
+        None => format!("process {pid}"),
+    }
+}
+
+fn render(template: &str, values: minijinja::Value) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let text = environment
+        .render_str(template, values)
+        .map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))?;
+    // minijinja takes the last line end away.
+    Ok(text + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_entry_is_the_vendors() {
+        assert_eq!(
+            Repository::vendor("amd64").list_text().unwrap(),
+            "deb [signed-by=/usr/share/keyrings/datadog-archive-keyring.gpg] https://apt.datadoghq.com/ stable 7\n"
+        );
+    }
+
+    #[test]
+    fn an_entry_cannot_be_broken_out_of() {
+        for bad in [
+            "https://x/ [trusted=yes]",
+            "https://x/\ndeb",
+            "",
+            "a]b",
+            "x\u{2028}y",
+            "x#y",
+        ] {
+            let repository = Repository {
+                url: bad.into(),
+                ..Repository::vendor("amd64")
+            };
+            assert_eq!(
+                repository.list_text().unwrap_err().kind,
+                Kind::Usage,
+                "{bad}"
+            );
+        }
+    }
+}

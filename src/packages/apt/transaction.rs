@@ -1,0 +1,420 @@
+//! The two phases of an installation with apt: a download that may be stopped, and a transaction that may not.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::explain::repository;
+use super::{apt_get, with_lock};
+use crate::error::{Error, Kind, Result};
+use crate::host::{Command, Output, Stream};
+use crate::packages::dpkg;
+use crate::packages::{Change, PackageSpec, Session};
+
+/// How long the whole download may take, and how long it may stand still.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DOWNLOAD_STALL: Duration = Duration::from_secs(60);
+/// For an update of all of the host's sources.
+const UPDATE_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Downloads the packages, and what they need, into apt's cache. If the host's own lists turn out to be missing or
+/// stale, they are updated, once.
+pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
+    mend_interrupted(session)?;
+    let mut output = try_download(session, specs, change)?;
+    if needs_other_lists(&output, specs) {
+        session
+            .events
+            .note("the package lists of this host are missing or old: running apt-get update");
+        let update = with_lock(session, || {
+            let update = apt_get(session).arg("update");
+            update.deadline(UPDATE_DEADLINE).run(session.host)
+        })?;
+        session.events.log(update.explain());
+        output = try_download(session, specs, change)?;
+    }
+    if output.success() {
+        return Ok(());
+    }
+    if output.stopped.is_some() && session.cancelled() {
+        return Err(Error::new(Kind::Interrupted, "the download was stopped")
+            .hint("run again: it goes on where it stopped"));
+    }
+    Err(failed_download(&output))
+}
+
+/// Installs what was downloaded, in one transaction that nothing ends before its time, not even our own death.
+pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
+    mend_interrupted(session)?;
+    let words = words(specs);
+    let progress = Progress::new(session, "install", specs.iter().map(|s| s.name.as_str()));
+    let broken = RefCell::new(Vec::new());
+    let output = with_lock(session, || {
+        let listener = |stream, line: &str| match status_line(stream, line) {
+            Some(Status::Percent(percent)) => progress.at(percent),
+            Some(Status::Error(text)) => broken.borrow_mut().push(text),
+            None => {}
+        };
+        transaction(session, "install", change)
+            .arg("--no-download")
+            .args(&words)
+            .args(["-o", "Dpkg::Options::=--force-confdef"])
+            .args(["-o", "Dpkg::Options::=--force-confold"])
+            .arg("-o")
+            .status_fd("APT::Status-Fd=")
+            .never_kill()
+            .scope("ddinstall-apt")
+            .on_line(listener)
+            .run(session.host)
+    })?;
+    session.events.log(output.explain());
+    let broken = broken.into_inner();
+    let wrong = not_as_asked(session, specs)?;
+    if output.success() && wrong.is_none() {
+        return Ok(());
+    }
+    // apt takes up what other packages have left undone; their failure is not ours.
+    if wrong.is_none() && !broken.is_empty() {
+        for text in broken {
+            let note = format!("another package is broken: {text}");
+            session.events.note(note);
+        }
+        return Ok(());
+    }
+    let error = failed_transaction(&output, &broken, "the installation");
+    Err(match wrong {
+        Some(wrong) => error.detail(wrong),
+        None => error,
+    })
+}
+
+/// The first package that is not installed whole, in the version that was asked for.
+fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String>> {
+    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+    let known = dpkg::installed(session.host, &names)?;
+    let wrong = specs
+        .iter()
+        .zip(known)
+        .find_map(|(spec, known)| match known {
+            None => Some(format!("{} is not installed", spec.name)),
+            Some(is) if !is.is_whole() => {
+                Some(format!("{} {} is {:?}", spec.name, is.version, is.state))
+            }
+            Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
+                Some(format!("{} is {}", spec.name, is.version))
+            }
+            Some(_) => None,
+        });
+    Ok(wrong)
+}
+
+/// Removes those of the packages that are there, in one transaction. Packages that they depend on stay.
+pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
+    mend_interrupted(session)?;
+    let known = dpkg::installed(session.host, names)?;
+    let there = names
+        .iter()
+        .zip(known)
+        .filter(|(_, k)| k.is_some() || purge);
+    let there: Vec<&str> = there.map(|(name, _)| *name).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let progress = Progress::new(session, "remove", there.iter().copied());
+    let output = with_lock(session, || {
+        let listener = |stream, line: &str| {
+            if let Some(Status::Percent(percent)) = status_line(stream, line) {
+                progress.at(percent);
+            }
+        };
+        apt_get(session)
+            .args(["remove", "-y", "-o", "APT::Get::AutomaticRemove=false"])
+            .args(purge.then_some("--purge"))
+            .args(&there)
+            .arg("-o")
+            .status_fd("APT::Status-Fd=")
+            .never_kill()
+            .scope("ddinstall-apt")
+            .on_line(listener)
+            .run(session.host)
+    })?;
+    session.events.log(output.explain());
+    if !output.success() {
+        return Err(failed_transaction(&output, &[], "the removal"));
+    }
+    Ok(())
+}
+
+fn transaction<'a>(session: Session<'a>, verb: &str, change: Change) -> Command<'a> {
+    // Nothing that was not asked for: no recommended packages, and none removed to make room.
+    apt_get(session)
+        .args([verb, "-y", "--no-install-recommends", "--no-remove"])
+        .args((change == Change::Downgrade).then_some("--allow-downgrades"))
+}
+
+fn words(specs: &[PackageSpec]) -> Vec<String> {
+    let word = |spec: &PackageSpec| match &spec.version {
+        Some(version) => format!("{}={version}", spec.name),
+        None => spec.name.clone(),
+    };
+    specs.iter().map(word).collect()
+}
+
+fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+    let words = words(specs);
+    let progress = Progress::new(session, "download", specs.iter().map(|s| s.name.as_str()));
+    with_lock(session, || {
+        // apt goes on reporting while nothing arrives: only a percentage that moves is progress.
+        let mut last = (String::new(), Instant::now());
+        let stop = AtomicBool::new(false);
+        let listener = |stream, line: &str| {
+            if stream != Stream::Status {
+                return;
+            }
+            let exact = line.split(':').nth(2).unwrap_or_default();
+            if exact != last.0 {
+                last = (exact.to_owned(), Instant::now());
+            }
+            if last.1.elapsed() > DOWNLOAD_STALL || session.cancelled() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            if let Some(Status::Percent(percent)) = status_line(stream, line) {
+                progress.at(percent);
+            }
+        };
+        let output = transaction(session, "install", change)
+            .arg("--download-only")
+            .args(&words)
+            .arg("-o")
+            .status_fd("APT::Status-Fd=")
+            .deadline(DOWNLOAD_DEADLINE)
+            .stall(DOWNLOAD_STALL)
+            .cancel(&stop)
+            .on_line(listener)
+            .run(session.host)?;
+        session.events.log(output.explain());
+        Ok(output)
+    })
+}
+
+/// Tells of each percentage once: apt repeats itself twice a second.
+struct Progress<'a> {
+    session: Session<'a>,
+    what: String,
+    last: Cell<Option<u8>>,
+}
+
+impl<'a> Progress<'a> {
+    fn new<'b>(session: Session<'a>, verb: &str, names: impl Iterator<Item = &'b str>) -> Self {
+        let what = names.fold(verb.to_owned(), |text, name| text + " " + name);
+        session.events.progress(what.as_str(), None);
+        Progress {
+            session,
+            what,
+            last: Cell::new(None),
+        }
+    }
+
+    fn at(&self, percent: u8) {
+        if self.last.replace(Some(percent)) != Some(percent) {
+            self.session
+                .events
+                .progress(self.what.as_str(), Some(percent));
+        }
+    }
+}
+
+/// What apt writes to its status descriptor: `dlstatus:1:12.5:Retrieving…`, `pmstatus:package:50.0:Installing…`,
+/// `pmerror:package:50.0:text`.
+#[derive(Debug, PartialEq)]
+enum Status {
+    Percent(u8),
+    Error(String),
+}
+
+fn status_line(stream: Stream, line: &str) -> Option<Status> {
+    if stream != Stream::Status {
+        return None;
+    }
+    let mut fields = line.splitn(4, ':');
+    let kind = fields.next()?;
+    let package = fields.next()?;
+    let percent = fields.next()?.parse::<f64>().ok()?;
+    match kind {
+        "dlstatus" | "pmstatus" => Some(Status::Percent(percent.clamp(0.0, 100.0) as u8)),
+        "pmerror" => Some(Status::Error(format!(
+            "{package}: {}",
+            fields.next()?.trim()
+        ))),
+        _ => None,
+    }
+}
+
+/// Whether it is the host's other sources that are lacking: a dependency, not one of the packages that were asked for.
+fn needs_other_lists(output: &Output, specs: &[PackageSpec]) -> bool {
+    !output.success() && output.stopped.is_none() && lacks_lists(&output.stderr_text(), specs)
+}
+
+fn lacks_lists(text: &str, specs: &[PackageSpec]) -> bool {
+    let ours = |line: &str| specs.iter().any(|s| line.contains(&format!(" {}", s.name)));
+    text.contains("unmet dependencies")
+        || text.contains("held broken packages")
+        || text.contains("Maybe run apt-get update")
+        || text.contains("maybe run apt-get update")
+        || text.lines().any(|line| {
+            (line.contains("Unable to locate package")
+                || line.contains("no installation candidate"))
+                && !ours(line)
+        })
+}
+
+fn failed_download(output: &Output) -> Error {
+    let text = output.stderr_text();
+    if output.stopped.is_some() {
+        // Whoever asked to stop is answered elsewhere: this was the deadline, or nothing arrived.
+        let what = if output.seconds >= DOWNLOAD_DEADLINE.as_secs_f64() {
+            let minutes = DOWNLOAD_DEADLINE.as_secs() / 60;
+            format!("the download was not finished within {minutes} minutes")
+        } else {
+            let seconds = DOWNLOAD_STALL.as_secs();
+            format!("the download was given up: nothing arrived for {seconds} s")
+        };
+        return Error::new(Kind::Repository, what)
+            .detail(output.explain())
+            .hint("run again: it goes on where it stopped; a nearer mirror may help");
+    }
+    let plain = |kind, what: &str| Error::new(kind, what);
+    let error = if text.contains("enough free space") || text.contains("No space left") {
+        plain(
+            Kind::Prerequisite,
+            "there is not enough room for the download",
+        )
+        .hint("make room in /var/cache/apt/archives, then run again")
+    } else if text.contains("Unable to locate package")
+        || text.contains("was not found")
+        || text.contains("no installation candidate")
+    {
+        let apt = text.lines().find_map(|l| l.strip_prefix("E: "));
+        let what = format!("a package is not to be had: {}", apt.unwrap_or_default());
+        Error::new(Kind::Repository, what)
+            .hint("check its version, and the repository's URL, suite and component")
+    } else if text.contains("unmet dependencies") || text.contains("held broken packages") {
+        plain(
+            Kind::PackageManager,
+            "the packages cannot be installed: something that they depend on is missing",
+        )
+        .hint("see what apt says above; a package on hold or a missing source of the distribution is the usual cause")
+    } else if text.contains("remove is disabled") {
+        plain(
+            Kind::PackageManager,
+            "the packages can only be installed if others are removed",
+        )
+        .hint("see which ones with apt-get install, and remove them yourself if that is right")
+    } else if text.contains("Packages were downgraded") || text.contains("will be DOWNGRADED") {
+        plain(
+            Kind::PackageManager,
+            "a newer version is installed than the one asked for",
+        )
+        .hint("a downgrade must be asked for explicitly")
+    } else if text.contains("Held packages were changed") {
+        plain(
+            Kind::PackageManager,
+            "a package is on hold and would be changed",
+        )
+        .hint("apt-mark unhold releases it")
+    } else {
+        repository(&text, "a repository").unwrap_or_else(|| {
+            plain(
+                Kind::PackageManager,
+                "apt-get could not download the packages",
+            )
+        })
+    };
+    error.detail(output.explain())
+}
+
+fn failed_transaction(output: &Output, broken: &[String], subject: &str) -> Error {
+    let text = output.stderr_text();
+    let error = if text.contains("No space left") {
+        let what = format!("{subject} failed: the disk is full");
+        Error::new(Kind::Prerequisite, what).hint("make room, then run again")
+    } else {
+        let cause = broken.first().map(|b| format!(": {b}")).unwrap_or_default();
+        Error::new(Kind::PackageManager, format!("{subject} failed{cause}"))
+            .hint("see what apt-get says above; the next run mends a half-done installation with dpkg --configure -a")
+    };
+    error.detail(output.explain())
+}
+
+/// After a transaction was cut (a power failure, kill -9) apt refuses to work until dpkg has finished it.
+fn mend_interrupted(session: Session) -> Result<()> {
+    if !dpkg::was_interrupted(session.host)? {
+        return Ok(());
+    }
+    session
+        .events
+        .note("an installation was interrupted, or is still going on: running dpkg --configure -a");
+    let output = with_lock(session, || {
+        Command::new("dpkg")
+            .args(["--force-confdef", "--force-confold", "--configure", "-a"])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("NEEDRESTART_SUSPEND", "1")
+            .never_kill()
+            .scope("ddinstall-dpkg")
+            .run(session.host)
+    })?;
+    session.events.log(output.explain());
+    // A package that fails here may be the very one that is about to be replaced; only a journal that stays stops apt.
+    if dpkg::was_interrupted(session.host)? {
+        return Err(Error::new(
+            Kind::PackageManager,
+            "an earlier installation was interrupted, and dpkg could not finish it",
+        )
+        .detail(output.explain())
+        .hint("run dpkg --configure -a, mend what it says, then run again"));
+    }
+    if !output.success() {
+        session
+            .events
+            .note("dpkg --configure -a did not succeed for every package; going on");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apts_status_lines_are_read() {
+        let read = |line| status_line(Stream::Status, line);
+        assert_eq!(
+            read("dlstatus:1:12.5:Retrieving file 1 of 3 (10s remaining)"),
+            Some(Status::Percent(12))
+        );
+        assert_eq!(
+            read("pmstatus:datadog-agent:70.1:Unpacking datadog-agent (amd64)"),
+            Some(Status::Percent(70))
+        );
+        assert_eq!(
+            read("pmerror:datadog-agent:70:installed script returned error 1"),
+            Some(Status::Error(
+                "datadog-agent: installed script returned error 1".into()
+            ))
+        );
+        assert_eq!(read("nonsense"), None);
+        assert_eq!(status_line(Stream::Stdout, "dlstatus:1:12.5:x"), None);
+    }
+
+    #[test]
+    fn the_hosts_lists_are_updated_for_dependencies_only() {
+        let specs = [PackageSpec::newest("datadog-agent")];
+        let needs = |text| lacks_lists(text, &specs);
+        assert!(needs(
+            "The following packages have unmet dependencies:\n datadog-agent : Depends: x"
+        ));
+        assert!(needs("E: Unable to locate package haproxy"));
+        assert!(!needs("E: Unable to locate package datadog-agent"));
+        assert!(!needs("E: Failed to fetch https://x Hash Sum mismatch"));
+    }
+}

@@ -1,0 +1,173 @@
+//! What dpkg has installed, read from its database without a child process where that is safe.
+
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::host::{Command, Host};
+use crate::packages::{Installed, State};
+
+const STATUS: &str = "/var/lib/dpkg/status";
+/// dpkg's journal: while a numbered file is in it, the status file is not the whole truth.
+const UPDATES: &str = "/var/lib/dpkg/updates";
+
+/// What is known of each of these packages, in their order. None: dpkg does not know it, or only that it was there once.
+pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
+    if !has_journal(host)? {
+        let Some(status) = status(host)? else {
+            return Ok(vec![None; names.len()]);
+        };
+        return Ok(find(&status, names));
+    }
+    let format = "-f=Package: ${Package}\\nStatus: ${Status}\\nVersion: ${Version}\\n\\n";
+    // Exit code 1 means that one of them is unknown.
+    let output = Command::new("dpkg-query")
+        .args(["-W", format])
+        .args(names)
+        .run(host)?;
+    match output.status {
+        Some(0 | 1) => Ok(find(&output.stdout_text(), names)),
+        _ => Err(
+            Error::new(Kind::PackageManager, "dpkg cannot say what is installed")
+                .detail(output.explain()),
+        ),
+    }
+}
+
+/// Whether dpkg is in the middle of a transaction, or was stopped there: apt then refuses to work until
+/// `dpkg --configure -a`.
+pub fn was_interrupted(host: &Host) -> Result<bool> {
+    has_journal(host)
+}
+
+fn has_journal(host: &Host) -> Result<bool> {
+    // What dpkg counts: names of digits only. An unreadable folder cannot be passed over.
+    match host.list(UPDATES) {
+        Ok(names) => Ok(names
+            .unwrap_or_default()
+            .iter()
+            .any(|n| !n.is_empty() && n.as_encoded_bytes().iter().all(u8::is_ascii_digit))),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn status(host: &Host) -> Result<Option<String>> {
+    let stored = host.read(Path::new(STATUS))?;
+    Ok(stored.map(|s| String::from_utf8_lossy(&s.bytes).into_owned()))
+}
+
+fn find(status: &str, names: &[&str]) -> Vec<Option<Installed>> {
+    let mut found = vec![None; names.len()];
+    for (name, text) in paragraphs(status) {
+        let Some(at) = names.iter().position(|n| *n == name) else {
+            continue;
+        };
+        // Of a package with several architectures the one that is really there counts.
+        let one = read(text);
+        if one.is_some() {
+            found[at] = one;
+        }
+    }
+    found
+}
+
+fn read(paragraph: &str) -> Option<Installed> {
+    let mut words = header(paragraph, "Status")?.split(' ');
+    let held = words.next() == Some("hold");
+    let broken = words.next() == Some("reinstreq");
+    let state = match words.next()? {
+        "installed" if !broken => State::Installed,
+        "triggers-awaited" | "triggers-pending" => State::Triggers,
+        "half-configured" => State::HalfConfigured,
+        "unpacked" => State::Unpacked,
+        "config-files" | "not-installed" => return None,
+        _ => State::HalfInstalled,
+    };
+    Some(Installed {
+        version: header(paragraph, "Version").unwrap_or_default().to_owned(),
+        state,
+        held,
+    })
+}
+
+/// Each paragraph with the package's name: cut where a line begins with `Package: `, which needs no look at other lines.
+fn paragraphs(status: &str) -> impl Iterator<Item = (&str, &str)> {
+    const START: &str = "\nPackage: ";
+    let first = status.strip_prefix(&START[1..]);
+    let mut rest = match first {
+        Some(rest) => Some(rest),
+        None => status.find(START).map(|at| &status[at + START.len()..]),
+    };
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.find(START);
+        rest = end.map(|end| &text[end + START.len()..]);
+        let text = &text[..end.unwrap_or(text.len())];
+        Some((text.lines().next().unwrap_or_default(), text))
+    })
+}
+
+/// The value of a field. These fields stand near the beginning, so that little of a long paragraph is read.
+fn header<'a>(paragraph: &'a str, key: &str) -> Option<&'a str> {
+    let lines = paragraph.lines();
+    let mut values = lines.filter_map(|l| l.strip_prefix(key)?.strip_prefix(": "));
+    values.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATABASE: &str = "\
+Package: adduser
+Status: install ok installed
+Version: 3.134
+Description: add users
+ Package: datadog-agent is not meant here
+
+Package: datadog-agent
+Status: hold ok installed
+Priority: extra
+Version: 1:7.58.0-1
+
+Package: datadog-fips-proxy
+Status: install ok half-configured
+Version: 1:1.1.5-1
+
+Package: datadog-signing-keys
+Status: deinstall ok config-files
+Version: 1:1.3.1
+
+Package: other
+Status: install reinstreq installed
+Version: 1
+";
+
+    #[test]
+    fn the_database_says_what_is_there() {
+        let names = [
+            "datadog-fips-proxy",
+            "datadog-agent",
+            "datadog-signing-keys",
+            "datadog",
+            "other",
+            "adduser",
+        ];
+        let found = find(DATABASE, &names);
+        let states: Vec<_> = found.iter().map(|f| f.as_ref().map(|i| i.state)).collect();
+        assert_eq!(
+            states,
+            [
+                Some(State::HalfConfigured),
+                Some(State::Installed),
+                None,
+                None,
+                Some(State::HalfInstalled),
+                Some(State::Installed),
+            ]
+        );
+        let agent = found[1].as_ref().map(|i| (i.version.as_str(), i.held));
+        assert_eq!(agent, Some(("1:7.58.0-1", true)));
+        assert_eq!(find("", &["a"]), [None]);
+        assert_eq!(find("Package: a", &["a"]), [None]);
+    }
+}
