@@ -1,1 +1,2 @@
 //! Configuration files: the YAML editor and the templates.
+pub mod yaml;
