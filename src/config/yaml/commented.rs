@@ -323,14 +323,16 @@ fn pop(stack: &mut Vec<usize>, items: &[Item], indent: usize) {
 /// Activates a section's line. Its own comment, if it has one, stays.
 fn parent_line(parsed: &Parsed, item: &Item, indent: usize) -> Splice {
     let span = parsed.lines.span(item.line);
-    let rest = parsed.text[item.value.end..span.end].trim_end();
-    let rest = rest.trim_start_matches([' ', '{', '}']);
-    let tail = if rest.is_empty() {
-        String::new()
-    } else {
-        format!(" {rest}")
-    };
+    let tail = without_braces(&parsed.text[item.value.end..span.end]);
     Splice::new(span, format!("{}{}:{tail}", " ".repeat(indent), item.key))
+}
+
+/// What stands behind an example value that is empty, or `{}`.
+fn without_braces(tail: &str) -> &str {
+    let tail = tail.trim_end();
+    tail.trim_start_matches(' ')
+        .strip_prefix("{}")
+        .unwrap_or(tail)
 }
 
 /// Activates a setting's line with its new value, quoted as the example is.
@@ -342,11 +344,10 @@ fn leaf_line(parsed: &Parsed, item: &Item, value: &Value, indent: usize) -> Spli
         Some(b'\'') => Quotes::Single,
         _ => Quotes::Plain,
     };
-    let mut tail = &parsed.text[item.value.end..span.end];
+    let mut tail = parsed.text[item.value.end..span.end].trim_end();
     if item.value.is_empty() {
-        tail = tail.trim_end().trim_end_matches("{}");
+        tail = without_braces(tail);
     }
-    let tail = tail.trim_end();
     let pad = " ".repeat(indent);
     let key = &item.key;
     if render::is_inline(value) {

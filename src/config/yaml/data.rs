@@ -32,15 +32,34 @@ pub(super) fn of(tree: &Tree, text: &str) -> Result<Value, Refusal> {
     resolver.value(root, 0)
 }
 
-/// The data of one value of the tree that holds no alias.
-pub(super) fn of_node(tree: &Tree, node: &Node) -> Option<Value> {
-    let mut resolver = Resolver {
-        anchors: HashMap::new(),
-        budget: 10_000_000,
-        aliases: 0,
-    };
-    resolver.collect(tree.root.as_ref()?);
-    resolver.value(node, 0).ok()
+/// Reads single values of a tree.
+pub(super) struct Reader<'t>(Resolver<'t>);
+
+impl<'t> Reader<'t> {
+    pub fn new(tree: &'t Tree) -> Self {
+        let mut resolver = Resolver {
+            anchors: HashMap::new(),
+            budget: 0,
+            aliases: 0,
+        };
+        if let Some(root) = &tree.root
+            && !tree.aliased.is_empty()
+        {
+            resolver.collect(root);
+        }
+        Reader(resolver)
+    }
+
+    /// The data of `node`; `None` where aliases multiply it beyond use.
+    pub fn read(&mut self, node: &'t Node) -> Option<Value> {
+        self.0.budget = 10_000_000;
+        self.0.value(node, 0).ok()
+    }
+}
+
+/// The data of one value of the tree.
+pub(super) fn of_node<'t>(tree: &'t Tree, node: &'t Node) -> Option<Value> {
+    Reader::new(tree).read(node)
 }
 
 impl<'t> Resolver<'t> {
@@ -273,9 +292,8 @@ fn spelling(map: &BTreeMap<String, Norm>, key: &str) -> Option<String> {
 
 fn insert(map: &mut BTreeMap<String, Norm>, parts: &[&str], value: Norm) {
     let [first, rest @ ..] = parts else { return };
-    let name = spelling(map, first).unwrap_or_else(|| (*first).to_owned());
     let slot = map
-        .entry(name)
+        .entry((*first).to_owned())
         .or_insert_with(|| Norm::Map(BTreeMap::new()));
     if rest.is_empty() {
         merge(slot, value);

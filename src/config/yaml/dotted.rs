@@ -1,6 +1,8 @@
 //! Dotted keys (`runtime_security_config.enabled: true`): as data, as notes, and made into nested sections.
 //! The Agent reads both forms, and where a file has both of the same setting it takes either, at random.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::edit::Step;
 use super::locate::{Dotted, Section};
 use super::render;
@@ -16,42 +18,59 @@ pub(super) fn expand(value: &Value) -> Value {
         return value.clone();
     };
     let mut map: Vec<(String, Value)> = Vec::new();
-    let mut late = Vec::new();
+    let mut late: Vec<(Vec<&str>, &Value)> = Vec::new();
     for (key, value) in entries {
         match dotted(key) {
             None => map.push((key.clone(), value.clone())),
             Some(parts) => late.push((parts, value)),
         }
     }
-    for (parts, value) in late {
-        put(&mut map, &parts, value);
+    if !late.is_empty() {
+        let late = late.iter().map(|(p, v)| (p.as_slice(), *v)).collect();
+        add(&mut map, late);
     }
     Value::Map(map)
 }
 
-fn put(map: &mut Vec<(String, Value)>, parts: &[&str], value: &Value) {
-    let [first, rest @ ..] = parts else { return };
-    let at = map.iter().position(|(k, _)| same_key(k, first));
-    let at = at.unwrap_or_else(|| {
-        map.push(((*first).to_owned(), Value::Null));
-        map.len() - 1
-    });
-    let slot = &mut map[at].1;
-    if *slot == Value::Null {
-        *slot = if rest.is_empty() {
-            value.clone()
-        } else {
-            Value::Map(Vec::new())
-        };
+/// Adds values at their paths, below what is there. A level at a time, since a file may hold very many.
+fn add(map: &mut Vec<(String, Value)>, additions: Vec<(&[&str], &Value)>) {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (at, (key, _)) in map.iter().enumerate() {
+        places.entry(key.to_lowercase()).or_insert(at);
     }
-    match (slot, value) {
-        (Value::Map(inner), value) if !rest.is_empty() => put(inner, rest, value),
-        (Value::Map(inner), Value::Map(more)) => {
-            for (k, v) in more {
-                put(inner, &[k], v);
+    let mut deeper: BTreeMap<usize, Vec<(&[&str], &Value)>> = BTreeMap::new();
+    for (parts, value) in additions {
+        let [first, rest @ ..] = parts else { continue };
+        let at = *places.entry(first.to_lowercase()).or_insert_with(|| {
+            map.push(((*first).to_owned(), Value::Null));
+            map.len() - 1
+        });
+        if rest.is_empty() && map[at].1 == Value::Null {
+            map[at].1 = value.clone();
+        } else {
+            deeper.entry(at).or_default().push((rest, value));
+        }
+    }
+    for (at, additions) in deeper {
+        let slot = &mut map[at].1;
+        if *slot == Value::Null {
+            *slot = Value::Map(Vec::new());
+        }
+        let Value::Map(inner) = slot else { continue };
+        // A whole section that is added: its keys one by one.
+        let mut flat: Vec<(Vec<&str>, &Value)> = Vec::new();
+        for (rest, value) in additions {
+            match value {
+                Value::Map(more) if rest.is_empty() => {
+                    flat.extend(more.iter().map(|(k, v)| (vec![k.as_str()], v)));
+                }
+                _ => flat.push((rest.to_vec(), value)),
             }
         }
-        _ => {}
+        add(
+            inner,
+            flat.iter().map(|(p, v)| (p.as_slice(), *v)).collect(),
+        );
     }
 }
 
@@ -172,6 +191,11 @@ pub(super) fn both(parsed: &Parsed, dot: &Entry, nested: &Entry) -> Refusal {
 
 /// Lines that can be taken as they are and put elsewhere.
 fn movable(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Result<(), Refusal> {
+    if dots.len() > 1000 {
+        return Err(Refusal::new(
+            "more than a thousand dotted keys of one section",
+        ));
+    }
     for d in dots {
         let line = parsed.line_of(d.entry);
         let refuse = |why: &str| {

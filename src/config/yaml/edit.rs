@@ -13,6 +13,12 @@ use super::tree::{Entry, Kind};
 use super::value::same_key;
 use super::{Change, Edit, Edited, Parsed, Refusal, Value, replace};
 
+/// How many dotted lines one edit brings into their section, each with a parse of its own.
+const STEPS: usize = 200;
+
+/// The deepest path that is edited; no setting of the Agent comes near.
+const PATH: usize = 64;
+
 /// What is to be done next for an edit.
 pub(super) enum Step {
     /// The file says it already.
@@ -46,6 +52,10 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     let mut expected = parsed.norm();
     let mut changes = Vec::new();
     for edit in edits {
+        if edit.path().keys().len() > PATH {
+            return Err(Refusal::new(format!("a path of more than {PATH} keys"))
+                .hint("no setting of the Agent is that deep"));
+        }
         let before = dotted::expand(&parsed.data).get(edit.path()).cloned();
         let (next, changed, unified) = run(parsed, edit, 0)?;
         parsed = next;
@@ -71,8 +81,9 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
 /// One edit, step by step: the new text, whether it differs, and whether dotted keys were brought together.
 fn run(mut parsed: Parsed, edit: &Edit, depth: usize) -> Result<(Parsed, bool, bool), Refusal> {
     let (mut changed, mut unified) = (false, false);
-    // Each step does some of the work for good; the limit is for what nobody has thought of.
-    for _ in 0..100_000 {
+    let mut steps = 0;
+    // Each step does some of the work for good; the limits are for what nobody has thought of.
+    for _ in 0..10_000 {
         match plan(&parsed, edit)? {
             Step::Nothing => return Ok((parsed, changed, unified)),
             Step::Part(part) if depth < super::tree::DEPTH => {
@@ -93,6 +104,14 @@ fn run(mut parsed: Parsed, edit: &Edit, depth: usize) -> Result<(Parsed, bool, b
                 parsed = write(&parsed, ways, &expected).ok_or_else(|| not_possible(Some(edit)))?;
                 changed = true;
                 unified |= unify;
+                steps += 1;
+                if unify && steps > STEPS {
+                    return Err(Refusal::new(format!(
+                        "too many dotted keys beside `{}`",
+                        edit.path()
+                    ))
+                    .hint("write them as nested sections by hand, then run again"));
+                }
                 if !unify {
                     return Ok((parsed, changed, unified));
                 }
@@ -361,7 +380,7 @@ fn leaf(parsed: &Parsed, edit: &Edit, section: Section, entry: &Entry) -> Result
                 Ok(done(
                     parsed,
                     edit,
-                    vec![replace::append(parsed, &section, entry, item)?],
+                    vec![replace::append(parsed, entry, item)?],
                 ))
             }
             Some(Value::Null) => Ok(Step::Part(Edit::Set {

@@ -15,8 +15,8 @@ pub(super) enum Quotes {
 
 /// Words that some reader takes for something else than a text.
 const WORDS: &[&str] = &[
-    "true", "false", "null", "yes", "no", "on", "off", "y", "n", "t", "f", "nan", "inf",
-    "infinity", "nil", "none",
+    "true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "nil",
+    "none",
 ];
 
 /// `value` on one line. Lists and maps come out in flow style.

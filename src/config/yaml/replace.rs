@@ -453,10 +453,8 @@ fn list(
     if wanted.len().saturating_mul(items.len()) > 4_000_000 {
         return Err(refuse());
     }
-    let values: Vec<Option<Value>> = items
-        .iter()
-        .map(|n| data::of_node(&parsed.tree, n))
-        .collect();
+    let mut reader = data::Reader::new(&parsed.tree);
+    let values: Vec<Option<Value>> = items.iter().map(|n| reader.read(n)).collect();
     let end_line = |at: usize| {
         let line = lines.index(items[at].span.end.saturating_sub(1));
         line.max(dashes[at])
@@ -498,38 +496,46 @@ fn list(
         }
     }
     if next < wanted.len() {
-        if unterminated(parsed, &entry.value) && kept.is_some() {
-            return Err(Refusal::at(
-                lines.count(),
-                "the file ends, without a line end, inside a text block; nothing can follow it unambiguously",
-            )
-            .hint("end the last line, then run again"));
+        if kept.is_some() {
+            may_follow(parsed, &entry.value)?;
         }
         splices.extend(insert(&wanted[next..], kept));
     }
     Ok(splices)
 }
 
+/// Refuses to write behind a text block that the end of the file cuts off.
+fn may_follow(parsed: &Parsed, value: &Node) -> Result<(), Refusal> {
+    if !unterminated(parsed, value) {
+        return Ok(());
+    }
+    Err(Refusal::at(
+        parsed.lines.count(),
+        "the file ends, without a line end, inside a text block; nothing can follow it unambiguously",
+    )
+    .hint("end the last line, then run again"))
+}
+
 /// Puts one more item at the end of a list.
-pub(super) fn append(
-    parsed: &Parsed,
-    section: &Section,
-    entry: &Entry,
-    item: &Value,
-) -> Result<Vec<Splice>, Refusal> {
+pub(super) fn append(parsed: &Parsed, entry: &Entry, item: &Value) -> Result<Vec<Splice>, Refusal> {
     match &entry.value.kind {
         Kind::Seq { flow: true, items } => {
             let last = items.last().map(|n| n.span.end);
             let new = render::inline(item, Quotes::Plain, true);
             Ok(vec![flow_insert(&entry.value, last, &new)])
         }
-        Kind::Seq { flow: false, .. } => {
-            let mut wanted = match data::of_node(&parsed.tree, &entry.value) {
-                Some(Value::Seq(items)) => items,
-                _ => return Err(complicated(parsed, entry)),
-            };
-            wanted.push(item.clone());
-            replace(parsed, section, entry, &Value::Seq(wanted))
+        Kind::Seq { flow: false, items } => {
+            may_follow(parsed, &entry.value)?;
+            let column = dash_column(parsed, entry, items);
+            let column = column.ok_or_else(|| complicated(parsed, entry))?;
+            let new = render::list_item(item, column, Quotes::Plain);
+            let last = last_line(parsed, entry);
+            Ok(vec![text::after_line(
+                &parsed.text,
+                &parsed.lines,
+                last,
+                &new,
+            )])
         }
         _ => Err(complicated(parsed, entry)),
     }

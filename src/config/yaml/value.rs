@@ -191,8 +191,14 @@ fn float_shape(digits: &str) -> bool {
 
 /// The Agent lower-cases all keys.
 pub(super) fn same_key(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
+    if a.is_ascii() && b.is_ascii() {
+        return a.eq_ignore_ascii_case(b);
+    }
+    a.to_lowercase() == b.to_lowercase()
 }
+
+/// More parts than any setting has; a longer key is taken as one key.
+const PARTS: usize = 32;
 
 /// The parts of a key that the Agent reads as nested sections.
 pub(super) fn dotted(key: &str) -> Option<Vec<&str>> {
@@ -200,7 +206,7 @@ pub(super) fn dotted(key: &str) -> Option<Vec<&str>> {
         return None;
     }
     let parts: Vec<&str> = key.split('.').collect();
-    (!parts.iter().any(|p| p.is_empty())).then_some(parts)
+    (parts.len() <= PARTS && !parts.iter().any(|p| p.is_empty())).then_some(parts)
 }
 
 #[cfg(test)]
