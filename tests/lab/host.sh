@@ -8,7 +8,7 @@
 #   host.sh intake NAME up|down
 #   host.sh stop NAME [kill]           shuts it down, or pulls the plug; it can be booted again
 #   host.sh destroy NAME
-#   host.sh reap                       destroys the hosts whose owner is gone
+#   host.sh begin                      says whether the lab is ready, and destroys the hosts whose owner is gone
 #   host.sh enter SUITE [REPO]         a shell in a host that is gone when the shell ends
 #   host.sh clean                      destroys all hosts and the lab folder
 set -euo pipefail
@@ -72,7 +72,7 @@ stop_server() {
     pid=$(cat "$(folder "$1")/$2.pid" 2>/dev/null) || return 0
     kill -TERM "$pid" 2>/dev/null || return 0
     for ((i = 0; i < 200; i++)); do
-        [ -d "/proc/$pid" ] || return 0
+        alive "$pid" || return 0
         sleep 0.02
     done
     kill -KILL "$pid" 2>/dev/null || true
@@ -130,7 +130,7 @@ boot() {
     nspawn=$!
     echo "$nspawn" > "$dir/nspawn"
     for ((i = 0; i < 1500 && ${#pid} == 0; i++)); do
-        [ -d "/proc/$nspawn" ] || die "the host does not boot: $(cat "$dir/log/console")"
+        alive "$nspawn" || die "the host does not boot: $(cat "$dir/log/console")"
         read -r -a children 2>/dev/null < "/proc/$nspawn/task/$nspawn/children" || true
         for child in "${children[@]}"; do
             # PID 1 of a name space of its own, and past the point where it has become its program.
@@ -147,7 +147,7 @@ boot() {
             case "$state" in
                 running | degraded) break ;;
             esac
-            [ -d "/proc/$pid" ] || break
+            alive "$pid" || break
             sleep 0.05
         done
         case "$state" in
@@ -162,16 +162,28 @@ boot() {
     echo "$pid"
 }
 
+# Where the host's control groups are seen from here, for a command to join them: with the older control
+# groups, cgroup2 stands in a folder of its own, if anywhere.
+group_of() {
+    local path base=/sys/fs/cgroup
+    [ -e "$base/cgroup.controllers" ] || base=$base/unified
+    path=$(sed -n 's/^0:://p' "/proc/$1/cgroup" 2>/dev/null)
+    echo "$base${path%/init.scope}/user.slice/lab"
+}
+
 # Keeps the caller's stdin; nothing of the caller's environment goes in. The command joins the host's
 # control groups where an operator's session would be.
-enter_host() {
-    local pid=$1
+enter_host() (
+    pid=$1
     shift
-    # shellcheck disable=SC2016 # for the inner shell
-    nsenter -t "$pid" -a -- env -i -C / "${INSIDE[@]}" sh -c '
-        group=/sys/fs/cgroup/user.slice/lab
-        if [ -d "${group%/*}" ]; then { mkdir -p "$group" && echo "$$" > "$group/cgroup.procs"; } 2>/dev/null || :; fi
-        exec "$@"' sh "$@"
+    group=$(group_of "$pid")
+    { mkdir -p "$group" && echo "$BASHPID" > "$group/cgroup.procs"; } 2>/dev/null || true
+    exec env -i "${INSIDE[@]}" nsenter -t "$pid" -a -W/ -- "$@"
+)
+
+# A process that nobody waits for stays as a zombie where the machine's first process does not care.
+alive() {
+    [ -d "/proc/$1" ] && ! grep -qs '^State:.*zombie' "/proc/$1/status"
 }
 
 stop() {
@@ -185,7 +197,7 @@ stop() {
         kill -KILL "$nspawn" 2>/dev/null || true
     fi
     for ((i = 0; i < 1500; i++)); do
-        if [ ! -d "/proc/$nspawn" ] || grep -qs '^State:.*zombie' "/proc/$nspawn/status"; then break; fi
+        alive "$nspawn" || break
         sleep 0.02
     done
     rm -f "$dir/pid" "$dir/nspawn"
@@ -217,8 +229,11 @@ remove_cgroup() {
     ' sh "$1" 2>/dev/null || true
 }
 
-reap() {
+begin() {
     local dir pid when
+    [ "$(cat "$LAB/ready" 2>/dev/null)" = "$(lab_inputs)" ] || die "the lab is not set up, or not for this checkout: run script/lab first"
+    exec 8> "$LAB/begin.lock"
+    flock 8
     for dir in "$LAB"/hosts/*/; do
         read -r pid when < "$dir/owner" 2>/dev/null || continue
         if [ "$pid" != keep ] && [ "$(started "$pid")" != "$when" ]; then
@@ -230,7 +245,7 @@ reap() {
 enter() {
     local suite=${1:-bookworm} name
     name=$suite-$$
-    reap
+    begin
     # shellcheck disable=SC2064 # the name of now
     trap "destroy $name" EXIT
     OWNER=$$ create "$name" "$suite" "${2:-good}"
@@ -243,7 +258,7 @@ enter() {
 command=${1:-}
 [ $# -eq 0 ] || shift
 case "$command" in
-    create | boot | serve | stop | destroy | enter | reap) "$command" "$@" ;;
+    create | boot | serve | stop | destroy | enter | begin) "$command" "$@" ;;
     exec) name=$1 && shift && enter_host "$(cat "$(folder "$name")/pid")" "$@" ;;
     intake)
         case "$2" in
