@@ -1,0 +1,7 @@
+//! Tests on real hosts: the lab must be set up (script/lab).
+
+#[path = "lab/mod.rs"]
+mod lab;
+
+#[path = "hosts/smoke.rs"]
+mod smoke;

@@ -1,0 +1,168 @@
+//! The test lab: throw-away hosts with real systemd, apt and haproxy (tests/lab/README.md). A test says
+//! what the host is like, what is run in it, and what must be true afterwards:
+//!
+//!     let host = Host::fresh(Suite::Bookworm).boot();
+//!     host.ddinstall(&["install"]).env("DD_API_KEY", KEY).run().exits(0);
+//!     assert_eq!(host.sh("systemctl is-active datadog-agent"), "active");
+//!
+//! Hosts are made by host.sh; what is here asks it, and looks. Tests fail where the lab is not set up.
+#![allow(dead_code, unused_imports)]
+
+mod builder;
+mod command;
+mod host;
+mod sampling;
+mod tree;
+
+pub use builder::Builder;
+pub use command::{Invocation, Run};
+pub use host::Host;
+pub use sampling::{Process, Sample};
+pub use tree::{Entry, Tree};
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// A well-formed API key that is easily found again wherever it leaks to.
+pub const KEY: &str = "5ca1ab1e0ddba11c0ffee00decafbad0";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    /// Debian 11: apt 2.2, systemd 247.
+    Bullseye,
+    /// Debian 12: apt 2.6, systemd 252.
+    Bookworm,
+    /// Debian 13: apt 3.0 with sqv, systemd 257.
+    Trixie,
+}
+
+impl Suite {
+    pub const ALL: [Suite; 3] = [Suite::Bullseye, Suite::Bookworm, Suite::Trixie];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::Bullseye => "bullseye",
+            Suite::Bookworm => "bookworm",
+            Suite::Trixie => "trixie",
+        }
+    }
+}
+
+/// What apt.datadoghq.com (and apt.mirror.test) serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repo {
+    /// Agents 7.40.1, 7.44.1, 7.58.2 and 7.78.1, proxies 1.1.10 and 1.1.14, signing keys 1.4.0.
+    Good,
+    /// As `Good`, without 7.78.1: the newest Agent has examples in the classic layout.
+    Classic,
+    /// Only Agent 7.40.1, which does not know the FIPS proxy yet.
+    Old,
+    /// As `Classic`, and 7.58.3, whose Agent ends with status 1 half a second after it starts.
+    Crash,
+    /// As `Classic`, and 7.58.3, whose postinst fails.
+    Postinst,
+    /// Signed by a key that nobody trusts.
+    Stranger,
+    /// Signed by a key that has expired.
+    Expired,
+    /// Neither InRelease nor Release.gpg.
+    Unsigned,
+    /// `Packages` was changed after it was signed.
+    Tampered,
+    /// The 7.78.1 package was changed; the index is honest.
+    TamperedPackage,
+    /// Nothing at all: 404.
+    Missing,
+    /// One Agent 7.58.9 of the real one's size; made by `script/lab --full`.
+    Full,
+}
+
+impl Repo {
+    pub fn name(self) -> &'static str {
+        match self {
+            Repo::Good => "good",
+            Repo::Classic => "classic",
+            Repo::Old => "old",
+            Repo::Crash => "crash",
+            Repo::Postinst => "postinst",
+            Repo::Stranger => "stranger",
+            Repo::Expired => "expired",
+            Repo::Unsigned => "unsigned",
+            Repo::Tampered => "tampered",
+            Repo::TamperedPackage => "tampered-package",
+            Repo::Missing => "missing",
+            Repo::Full => "full",
+        }
+    }
+}
+
+/// What keys.datadoghq.com (and keys.test) serves under the vendor's file names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// The signing key and the next one, and an expired one among them, as with the vendor.
+    Good,
+    NotFound,
+    /// Status 200 and a sign-in page.
+    Html,
+    /// Status 200 and no byte.
+    Empty,
+    /// Each file holds a key that nobody trusts, one that has expired, or one that was revoked.
+    Stranger,
+    Expired,
+    Revoked,
+}
+
+impl Keys {
+    pub fn name(self) -> &'static str {
+        match self {
+            Keys::Good => "good",
+            Keys::NotFound => "notfound",
+            Keys::Html => "html",
+            Keys::Empty => "empty",
+            Keys::Stranger => "stranger",
+            Keys::Expired => "expired",
+            Keys::Revoked => "revoked",
+        }
+    }
+}
+
+/// The fingerprint of a lab key: `signing` (it signs the good repositories), `next`, `stranger`,
+/// `expired` or `revoked`.
+pub fn fingerprint(name: &str) -> String {
+    let file = folder().join("keys/fingerprints.env");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: run script/lab first", file.display()));
+    let prefix = format!("{name}=");
+    text.lines()
+        .find_map(|line| line.strip_prefix(&prefix))
+        .unwrap_or_else(|| panic!("no key {name} in {}", file.display()))
+        .to_string()
+}
+
+/// The lab folder.
+pub fn folder() -> PathBuf {
+    std::env::var_os("DDINSTALL_LAB").filter(|v| !v.is_empty()).map_or_else(|| "/var/tmp/ddinstall-lab".into(), PathBuf::from)
+}
+
+/// Runs host.sh and returns what it printed; the test fails if it fails.
+pub(crate) fn host_sh(args: &[&str]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/host.sh");
+    let output = Command::new(script)
+        .args(args)
+        .env("OWNER", std::process::id().to_string())
+        .output()
+        .unwrap_or_else(|e| panic!("{script}: {e}"));
+    assert!(output.status.success(), "host.sh {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_string()
+}
+
+/// Once in each test process: is the lab ready, and what did dead processes leave behind?
+pub(crate) fn begin() {
+    static BEGUN: OnceLock<Result<(), String>> = OnceLock::new();
+    let outcome = BEGUN.get_or_init(|| std::panic::catch_unwind(|| host_sh(&["begin"])).map(drop).map_err(|e| {
+        e.downcast_ref::<String>().cloned().unwrap_or_else(|| "host.sh begin failed".into())
+    }));
+    if let Err(message) = outcome {
+        panic!("{message}");
+    }
+}
