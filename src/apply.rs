@@ -260,7 +260,9 @@ impl Run<'_> {
         let mut all = vec![PROXY_UNIT, AGENT_UNIT];
         all.extend(SATELLITES);
         let ran = units::show(host, &all).unwrap_or_default();
-        for state in ran.iter().filter(|state| [PROXY_UNIT, AGENT_UNIT].contains(&state.name.as_str()) && state.is_running()) {
+        for state in
+            ran.iter().filter(|state| [PROXY_UNIT, AGENT_UNIT].contains(&state.name.as_str()) && state.is_running())
+        {
             undo.push(Undo::Unit { unit: state.name.clone(), ran: true });
         }
         self.receipt.intend(host, step.describe(), undo)?;

@@ -34,7 +34,9 @@ pub struct Invocation {
 pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
-        return Err(command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed: install, plan or verify"));
+        return Err(
+            command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed: install, plan or verify")
+        );
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
@@ -105,7 +107,12 @@ On a fresh host, as root:\n\n  DD_API_KEY=… DD_SITE=ddog-gov.com DD_FIPS_MODE=
 `ddinstall plan --diff` shows what that would change. `ddinstall verify` proves it again at any time.";
 
 fn format_arg() -> Arg {
-    Arg::new("format").long("format").value_name("FORMAT").value_parser(["text", "json"]).default_value("text").help("How results are printed")
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(["text", "json"])
+        .default_value("text")
+        .help("How results are printed")
 }
 
 fn settings(command: Command) -> Command {
@@ -159,8 +166,14 @@ mod tests {
     fn every_setting_but_secrets_has_a_flag() {
         let i = parsed(&["install", "--fips-mode", "--site=ddog-gov.com", "--upgrade", "--tags", "a:b,c:d"]).unwrap();
         let flag = |key: &str| i.flags.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
-        assert_eq!((flag("fips_mode"), flag("site"), flag("upgrade")), (Some("true"), Some("ddog-gov.com"), Some("true")));
+        assert_eq!(
+            (flag("fips_mode"), flag("site"), flag("upgrade")),
+            (Some("true"), Some("ddog-gov.com"), Some("true"))
+        );
         assert!(parsed(&["install", "--api-key", "x"]).is_err());
-        assert_eq!(parsed(&["plan", "--detailed-exitcode"]).unwrap().action, Action::Plan { diff: false, detailed_exitcode: true });
+        assert_eq!(
+            parsed(&["plan", "--detailed-exitcode"]).unwrap().action,
+            Action::Plan { diff: false, detailed_exitcode: true }
+        );
     }
 }

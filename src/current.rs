@@ -108,7 +108,9 @@ impl Current {
 
 fn paths(wish: &crate::desired::FileWish) -> Vec<&'static str> {
     match &wish.content {
-        Content::Edits { base: Base::Example(example), .. } | Content::Vendor { example, .. } => vec![wish.path, example],
+        Content::Edits { base: Base::Example(example), .. } | Content::Vendor { example, .. } => {
+            vec![wish.path, example]
+        }
         _ => vec![wish.path],
     }
 }

@@ -362,7 +362,8 @@ impl Edits {
 
     fn files(self) -> Vec<FileWish> {
         let of = |file: File, read_by, rights| {
-            let wishes: Vec<Wish> = self.0.iter().filter(|(f, ..)| *f == file).map(|(_, wish, _)| wish.clone()).collect();
+            let wishes: Vec<Wish> =
+                self.0.iter().filter(|(f, ..)| *f == file).map(|(_, wish, _)| wish.clone()).collect();
             let makes_file = file == File::Datadog || self.0.iter().any(|(f, _, makes)| *f == file && *makes);
             let base = if makes_file { Base::Example(file.example()) } else { Base::None };
             let needed = !wishes.is_empty();

@@ -58,29 +58,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Error {
-            kind,
-            what: what.into(),
-            detail: Vec::new(),
-            state: None,
-            hint: None,
-        }
+        Error { kind, what: what.into(), detail: Vec::new(), state: None, hint: None }
     }
 
     /// An operating-system error on a path. `doing` completes "cannot …": "write", "read", "open".
     pub fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
-        let e = Error::new(
-            Kind::Prerequisite,
-            format!("cannot {doing} {}: {error}", path.display()),
-        );
+        let e = Error::new(Kind::Prerequisite, format!("cannot {doing} {}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::PermissionDenied => {
-                e.hint("run as root (sudo), or check who owns the folder")
-            }
+            io::ErrorKind::PermissionDenied => e.hint("run as root (sudo), or check who owns the folder"),
             io::ErrorKind::StorageFull => e.hint("make room on that file system, then run again"),
-            io::ErrorKind::ReadOnlyFilesystem => {
-                e.hint("remount that file system writable, then run again")
-            }
+            io::ErrorKind::ReadOnlyFilesystem => e.hint("remount that file system writable, then run again"),
             io::ErrorKind::QuotaExceeded => e.hint("raise the disk quota, then run again"),
             _ => e,
         }

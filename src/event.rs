@@ -47,9 +47,6 @@ impl Events {
     }
 
     pub fn progress(&self, what: impl Into<String>, percent: Option<u8>) {
-        self.tell(Event::Progress {
-            what: what.into(),
-            percent,
-        });
+        self.tell(Event::Progress { what: what.into(), percent });
     }
 }

@@ -123,7 +123,15 @@ mod tests {
 
     #[test]
     fn a_malformed_file_is_an_error_and_no_panic() {
-        for bad in [&b"ID='\n"[..], b"ID=\"\n", b"ID=\"debian\nVERSION_ID=12\n", b"", b"\xff\xfe", b"NAME=x\n", &[b'a'; 70_000]] {
+        for bad in [
+            &b"ID='\n"[..],
+            b"ID=\"\n",
+            b"ID=\"debian\nVERSION_ID=12\n",
+            b"",
+            b"\xff\xfe",
+            b"NAME=x\n",
+            &[b'a'; 70_000],
+        ] {
             assert!(parse(bad).is_err(), "{:?}", bad.get(..20));
         }
     }

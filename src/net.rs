@@ -69,11 +69,7 @@ struct Built {
 
 impl Client {
     pub fn new(options: Options, events: Events) -> Self {
-        Client {
-            options,
-            events,
-            built: OnceLock::new(),
-        }
+        Client { options, events, built: OnceLock::new() }
     }
 
     /// Downloads one file of at most `limit` bytes. Plain http is for URLs that say so; no redirect leads there from https.
@@ -118,10 +114,7 @@ impl Client {
     /// Downloads several files side by side. The answers stand in the order of the URLs.
     pub fn get_all(&self, urls: &[String], limit: usize) -> Vec<Result<Vec<u8>>> {
         thread::scope(|scope| {
-            let running: Vec<_> = urls
-                .iter()
-                .map(|url| scope.spawn(move || self.get(url, limit)))
-                .collect();
+            let running: Vec<_> = urls.iter().map(|url| scope.spawn(move || self.get(url, limit))).collect();
             let answers = running.into_iter().zip(urls).map(|(thread, url)| {
                 let broken = |_| Err(failed(&redact(url), "the download broke off"));
                 thread.join().unwrap_or_else(broken)
@@ -145,8 +138,7 @@ impl Client {
         if !status.is_success() {
             return Err(Failure {
                 cause: format!("the server answered {status}"),
-                hint: (status.as_u16() == 407)
-                    .then(|| "the HTTP proxy wants a user name and a password".into()),
+                hint: (status.as_u16() == 407).then(|| "the HTTP proxy wants a user name and a password".into()),
                 again: status.is_server_error(),
             });
         }
@@ -166,16 +158,11 @@ impl Client {
                 }
             }
             if body.len() > limit {
-                return Err(Failure::last(format!(
-                    "the answer is larger than {} KiB",
-                    limit / 1024
-                )));
+                return Err(Failure::last(format!("the answer is larger than {} KiB", limit / 1024)));
             }
             if Instant::now() >= deadline {
                 let limit = self.options.limits.overall.as_secs();
-                return Err(Failure::last(format!(
-                    "the download took longer than {limit} seconds"
-                )));
+                return Err(Failure::last(format!("the download took longer than {limit} seconds")));
             }
         }
         if body.is_empty() {
@@ -210,18 +197,11 @@ struct Failure {
 
 impl Failure {
     fn again(cause: String) -> Self {
-        Failure {
-            cause,
-            hint: None,
-            again: true,
-        }
+        Failure { cause, hint: None, again: true }
     }
 
     fn last(cause: String) -> Self {
-        Failure {
-            again: false,
-            ..Failure::again(cause)
-        }
+        Failure { again: false, ..Failure::again(cause) }
     }
 
     fn hint(mut self, hint: &str) -> Self {
@@ -231,10 +211,7 @@ impl Failure {
 }
 
 fn failed(shown: &str, cause: impl AsRef<str>) -> Error {
-    Error::new(
-        Kind::Repository,
-        format!("cannot download {shown}: {}", cause.as_ref()),
-    )
+    Error::new(Kind::Repository, format!("cannot download {shown}: {}", cause.as_ref()))
 }
 
 fn build(options: &Options) -> Result<Built> {
@@ -257,12 +234,8 @@ fn build(options: &Options) -> Result<Built> {
                 }
             }));
         if let Some(url) = &options.proxy {
-            let proxy = reqwest::Proxy::all(url).map_err(|_| {
-                Error::new(
-                    Kind::Usage,
-                    format!("`{}` is not the URL of an HTTP proxy", redact(url)),
-                )
-            })?;
+            let proxy = reqwest::Proxy::all(url)
+                .map_err(|_| Error::new(Kind::Usage, format!("`{}` is not the URL of an HTTP proxy", redact(url))))?;
             builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
         }
         Ok::<_, Error>(builder)
@@ -278,25 +251,17 @@ fn build(options: &Options) -> Result<Built> {
     }
     let failure = match with_store.build() {
         Ok(http) => {
-            return Ok(Built {
-                http,
-                no_https: None,
-            });
+            return Ok(Built { http, no_https: None });
         }
         Err(e) => e,
     };
-    let no_store = Error::new(
-        Kind::Prerequisite,
-        "this host has no certificate authorities to check https servers with",
-    )
-    .detail(chain(&failure))
-    .hint("install the package ca-certificates, or name a file of certificates with --ca-file");
+    let no_store =
+        Error::new(Kind::Prerequisite, "this host has no certificate authorities to check https servers with")
+            .detail(chain(&failure))
+            .hint("install the package ca-certificates, or name a file of certificates with --ca-file");
     let plain = builder()?.tls_certs_only([]).build();
     let http = plain.map_err(|e| Error::new(Kind::Repository, chain(&e)))?;
-    Ok(Built {
-        http,
-        no_https: Some(no_store),
-    })
+    Ok(Built { http, no_https: Some(no_store) })
 }
 
 /// The texts of an error and of its causes, without the URL.
@@ -317,14 +282,10 @@ fn chain(error: &reqwest::Error) -> String {
 }
 
 /// The first cause of this type. An io::Error hides what it wraps from `source`, so it is opened.
-fn cause_of<'a, T: std::error::Error + 'static>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a T> {
+fn cause_of<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let wrapped = cause
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if let (None, Some(found)) = (wrapped, cause.downcast_ref()) {
             return Some(found);
         }
@@ -365,16 +326,17 @@ fn certificate(error: &rustls::Error) -> Failure {
         return Failure::again(format!("the TLS connection failed: {error}"));
     };
     match cause {
-        CertificateError::UnknownIssuer => {
-            Failure::last("its certificate was issued by an authority that this host does not trust".into())
-                .hint("if the authority is your own, name its certificate with --ca-file or add it to the system's trust store")
-        }
+        CertificateError::UnknownIssuer => Failure::last(
+            "its certificate was issued by an authority that this host does not trust".into(),
+        )
+        .hint(
+            "if the authority is your own, name its certificate with --ca-file or add it to the system's trust store",
+        ),
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
-            Failure::last(format!("its certificate is not valid today: {cause}"))
-                .hint("check the clock of this host")
+            Failure::last(format!("its certificate is not valid today: {cause}")).hint("check the clock of this host")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Failure::last(format!("its certificate belongs to another name: {cause}"))

@@ -43,15 +43,8 @@ fn serve(answer: impl Fn(usize, &str, &mut dyn Write) + Send + 'static, tls: boo
             }
         }
     });
-    let (scheme, host) = if tls {
-        ("https", "localhost")
-    } else {
-        ("http", "127.0.0.1")
-    };
-    Server {
-        url: format!("{scheme}://{host}:{port}/key"),
-        requests,
-    }
+    let (scheme, host) = if tls { ("https", "localhost") } else { ("http", "127.0.0.1") };
+    Server { url: format!("{scheme}://{host}:{port}/key"), requests }
 }
 
 fn server_config() -> Arc<rustls::ServerConfig> {
@@ -76,10 +69,7 @@ fn head(stream: &mut impl Read) -> Option<String> {
 
 fn reply(out: &mut dyn Write, status: &str, headers: &str, body: &str) {
     let length = body.len();
-    let _ = write!(
-        out,
-        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
-    );
+    let _ = write!(out, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}");
     let _ = out.flush();
 }
 
@@ -90,11 +80,7 @@ fn client(extra_roots: Option<&[u8]>) -> Client {
         overall: Duration::from_millis(1500),
         backoff: Duration::from_millis(10),
     };
-    let options = Options {
-        proxy: None,
-        extra_roots: extra_roots.map(<[u8]>::to_vec),
-        limits,
-    };
+    let options = Options { proxy: None, extra_roots: extra_roots.map(<[u8]>::to_vec), limits };
     Client::new(options, Events::none())
 }
 
@@ -103,16 +89,7 @@ fn several_files_come_in_the_order_of_their_urls() {
     let server = serve(
         |_, head, out| {
             let path = head.split(' ').nth(1).unwrap_or_default();
-            reply(
-                out,
-                if path == "/b" {
-                    "404 Not Found"
-                } else {
-                    "200 OK"
-                },
-                "",
-                path,
-            );
+            reply(out, if path == "/b" { "404 Not Found" } else { "200 OK" }, "", path);
         },
         false,
     );
@@ -122,13 +99,7 @@ fn several_files_come_in_the_order_of_their_urls() {
     assert_eq!(answers[0].as_deref().unwrap(), b"/a");
     let error = answers[1].as_ref().unwrap_err();
     assert_eq!(error.kind, Kind::Repository);
-    assert_eq!(
-        error.what,
-        format!(
-            "cannot download {}: the server answered 404 Not Found",
-            urls[1]
-        )
-    );
+    assert_eq!(error.what, format!("cannot download {}: the server answered 404 Not Found", urls[1]));
     assert_eq!(answers[2].as_deref().unwrap(), b"/c");
     assert_eq!(server.requests.load(Ordering::SeqCst), 3);
 }
@@ -140,16 +111,7 @@ fn we_say_who_we_are_and_nothing_else() {
     let mut names: Vec<_> = head.lines().filter_map(|l| l.split_once(": ")).collect();
     names.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
     names.sort();
-    assert_eq!(
-        names,
-        [
-            ("accept", "*/*"),
-            (
-                "user-agent",
-                concat!("ddinstall/", env!("CARGO_PKG_VERSION"))
-            )
-        ]
-    );
+    assert_eq!(names, [("accept", "*/*"), ("user-agent", concat!("ddinstall/", env!("CARGO_PKG_VERSION")))]);
 }
 
 #[test]
@@ -206,11 +168,7 @@ fn silent_and_dripping_servers_end_by_a_limit() {
     let silent = serve(|_, _, _| thread::sleep(Duration::from_secs(5)), false);
     let start = Instant::now();
     let error = client(None).get(&silent.url, SMALL).unwrap_err();
-    assert!(
-        error.what.ends_with("did not answer in time"),
-        "{}",
-        error.what
-    );
+    assert!(error.what.ends_with("did not answer in time"), "{}", error.what);
     let dripping = serve(
         |_, _, out| {
             let _ = out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
@@ -221,40 +179,20 @@ fn silent_and_dripping_servers_end_by_a_limit() {
         false,
     );
     assert!(client(None).get(&dripping.url, SMALL).is_err());
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
 fn nobody_listening_is_said_so() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let error = client(None)
-        .get(&format!("http://127.0.0.1:{port}/"), SMALL)
-        .unwrap_err();
-    assert!(
-        error.what.ends_with("the connection was refused"),
-        "{}",
-        error.what
-    );
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let error = client(None).get(&format!("http://127.0.0.1:{port}/"), SMALL).unwrap_err();
+    assert!(error.what.ends_with("the connection was refused"), "{}", error.what);
 }
 
 #[test]
 fn an_unknown_host_is_said_so() {
-    let error = client(None)
-        .get("http://no-such-host.invalid/", SMALL)
-        .unwrap_err();
-    assert!(
-        error.what.ends_with("host name cannot be resolved"),
-        "{}",
-        error.what
-    );
+    let error = client(None).get("http://no-such-host.invalid/", SMALL).unwrap_err();
+    assert!(error.what.ends_with("host name cannot be resolved"), "{}", error.what);
 }
 
 #[test]
@@ -285,16 +223,9 @@ fn a_certificate_of_another_name_is_refused() {
 fn redirects_never_leave_https() {
     let plain = serve(|_, _, out| reply(out, "200 OK", "", "key"), false);
     let location = format!("Location: {}\r\n", plain.url);
-    let server = serve(
-        move |_, _, out| reply(out, "302 Found", &location, ""),
-        true,
-    );
+    let server = serve(move |_, _, out| reply(out, "302 Found", &location, ""), true);
     let error = client(Some(CA)).get(&server.url, SMALL).unwrap_err();
-    assert!(
-        error.what.contains("from https to plain http"),
-        "{}",
-        error.what
-    );
+    assert!(error.what.contains("from https to plain http"), "{}", error.what);
     assert_eq!(plain.requests.load(Ordering::SeqCst), 0);
 }
 
@@ -308,10 +239,7 @@ fn redirects_are_followed_but_not_for_ever() {
         false,
     );
     assert_eq!(client(None).get(&server.url, SMALL).unwrap(), b"key");
-    let server = serve(
-        |_, _, out| reply(out, "302 Found", "Location: /again\r\n", ""),
-        false,
-    );
+    let server = serve(|_, _, out| reply(out, "302 Found", "Location: /again\r\n", ""), false);
     let error = client(None).get(&server.url, SMALL).unwrap_err();
     assert!(error.what.contains("again and again"), "{}", error.what);
     assert!(server.requests.load(Ordering::SeqCst) < 10);
@@ -319,22 +247,15 @@ fn redirects_are_followed_but_not_for_ever() {
 
 #[test]
 fn a_ca_file_without_certificates_is_the_operators_mistake() {
-    let error = client(Some(b"hello"))
-        .get("https://localhost/", SMALL)
-        .unwrap_err();
+    let error = client(Some(b"hello")).get("https://localhost/", SMALL).unwrap_err();
     assert_eq!(error.kind, Kind::Usage);
 }
 
 #[test]
 fn credentials_are_not_shown() {
-    assert_eq!(
-        redact("https://me:s3cret@h.example/k?token=1#x"),
-        "https://h.example/k"
-    );
+    assert_eq!(redact("https://me:s3cret@h.example/k?token=1#x"), "https://h.example/k");
     assert_eq!(redact("https://h.example"), "https://h.example");
     assert_eq!(redact("https://h.example/a@b"), "https://h.example/a@b");
-    let error = client(None)
-        .get("http://me:s3cret@127.0.0.1:1/?t=s3cret", SMALL)
-        .unwrap_err();
+    let error = client(None).get("http://me:s3cret@127.0.0.1:1/?t=s3cret", SMALL).unwrap_err();
     assert!(!format!("{error:?}").contains("s3cret"));
 }

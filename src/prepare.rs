@@ -40,7 +40,9 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     let past = Past::load(host)?;
     let mut notes = request.notes.clone();
     if matches!(past, Past::Denied) {
-        notes.push("what earlier runs were asked for is known to root only; only what is asked for now is looked at".into());
+        notes.push(
+            "what earlier runs were asked for is known to root only; only what is asked for now is looked at".into(),
+        );
     }
     let receipt = past.receipt();
     let asked = Asked::merged(request, &receipt.asked);

@@ -25,8 +25,9 @@ pub fn platform(facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String
             .hint("ddinstall installs with apt on Debian and Ubuntu"));
     }
     if writes && !facts.root {
-        return Err(Error::new(Kind::Prerequisite, "changing this host needs root")
-            .hint("run as root: `sudo -E ddinstall install` keeps the DD_* variables; `ddinstall plan` works without root"));
+        return Err(Error::new(Kind::Prerequisite, "changing this host needs root").hint(
+            "run as root: `sudo -E ddinstall install` keeps the DD_* variables; `ddinstall plan` works without root",
+        ));
     }
     Ok(notes)
 }
@@ -46,7 +47,8 @@ pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()
         Some(Value::Str(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    let has_key = value_at(&document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
+    let has_key =
+        value_at(&document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
     if request.api_key.is_none() && !has_key {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
@@ -96,7 +98,9 @@ pub fn ports(asked: &Asked, current: &Current) -> Result<()> {
     let each: Vec<String> = strangers
         .iter()
         .map(|l| match &l.owner {
-            Some(owner) => format!("port {} is held by {} (process {}) on {}", l.port, owner.name, owner.pid, l.address),
+            Some(owner) => {
+                format!("port {} is held by {} (process {}) on {}", l.port, owner.name, owner.pid, l.address)
+            }
             None => format!("port {} is held by another process on {}", l.port, l.address),
         })
         .collect();
@@ -119,7 +123,8 @@ pub fn agent_version(asked: &Asked, changes: &[PackageChange], current: &Current
         None => "add --upgrade, or pin a newer one with DD_AGENT_MINOR_VERSION",
     };
     let old = |what: &str, first: &Version| {
-        Err(Error::new(Kind::Prerequisite, format!("{what} needs Agent {first} or later, and this is {version}")).hint(hint))
+        Err(Error::new(Kind::Prerequisite, format!("{what} needs Agent {first} or later, and this is {version}"))
+            .hint(hint))
     };
     if asked.fips_on() && version < FIRST_FIPS_AGENT {
         return old("FIPS mode", &FIRST_FIPS_AGENT);
@@ -128,7 +133,9 @@ pub fn agent_version(asked: &Asked, changes: &[PackageChange], current: &Current
         return old("CWS", &FIRST_CWS_AGENT);
     }
     if asked.fips_on() && version < ALL_PRODUCTS_AGENT {
-        return Ok(vec![format!("Agent {version}: some products go through the FIPS proxy only from {ALL_PRODUCTS_AGENT} on")]);
+        return Ok(vec![format!(
+            "Agent {version}: some products go through the FIPS proxy only from {ALL_PRODUCTS_AGENT} on"
+        )]);
     }
     Ok(Vec::new())
 }
@@ -148,7 +155,12 @@ pub fn downgrade(request: &Request, changes: &[PackageChange]) -> Result<()> {
 /// There is room for the packages and for our own files.
 pub fn disk(host: &Host, packages: packages::Needs) -> Result<()> {
     let mut needs: Vec<(u64, u64, u64, Vec<&str>)> = Vec::new();
-    for (folder, bytes) in [("/opt", packages.installed), ("/var/cache/apt/archives", packages.download), ("/var/lib", SPARE), ("/etc", SPARE / 32)] {
+    for (folder, bytes) in [
+        ("/opt", packages.installed),
+        ("/var/cache/apt/archives", packages.download),
+        ("/var/lib", SPARE),
+        ("/etc", SPARE / 32),
+    ] {
         let space = host.free_space(folder)?;
         match needs.iter_mut().find(|(device, ..)| *device == space.device) {
             Some((_, _, need, folders)) => {

@@ -21,19 +21,46 @@ const PRIVATE_FOLDER: Attributes = Attributes { uid: 0, gid: 0, mode: 0o700 };
 #[serde(rename_all = "snake_case", tag = "undo")]
 pub enum Undo {
     /// Put the backup back, with the attributes it had.
-    RestoreFile { path: String, backup: String, uid: u32, gid: u32, mode: u32, mtime: i64, mtime_nsec: i64, written: String },
+    RestoreFile {
+        path: String,
+        backup: String,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+        mtime: i64,
+        mtime_nsec: i64,
+        written: String,
+    },
     /// Remove the file, if its sha256 is still the one that was written.
-    RemoveFile { path: String, written: String },
+    RemoveFile {
+        path: String,
+        written: String,
+    },
     /// Remove the folder, if it is empty.
-    RemoveFolder { path: String },
+    RemoveFolder {
+        path: String,
+    },
     /// Remove packages that were absent.
-    RemovePackages { names: Vec<String> },
+    RemovePackages {
+        names: Vec<String>,
+    },
     /// Go back to the version that was there.
-    RestorePackage { name: String, version: String },
-    LeaveGroup { user: String, group: String },
-    Disable { unit: String },
+    RestorePackage {
+        name: String,
+        version: String,
+    },
+    LeaveGroup {
+        user: String,
+        group: String,
+    },
+    Disable {
+        unit: String,
+    },
     /// The unit ran before, or it did not: bring that back once the files are back.
-    Unit { unit: String, ran: bool },
+    Unit {
+        unit: String,
+        ran: bool,
+    },
 }
 
 /// A step as it is remembered.

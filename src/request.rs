@@ -121,7 +121,8 @@ impl Reader {
         }
         for name in variables.iter().filter_map(|(name, _)| name.to_str()) {
             if let Some(meant) = misspelt(name) {
-                self.notes.push(format!("{name} is not a variable of ddinstall and was not used; did you mean {meant}?"));
+                self.notes
+                    .push(format!("{name} is not a variable of ddinstall and was not used; did you mean {meant}?"));
             }
         }
     }
@@ -129,7 +130,8 @@ impl Reader {
     fn api_key_file(&mut self, read: &dyn Fn(&str) -> std::result::Result<Vec<u8>, String>) {
         let Some(path) = self.values.text("api_key_file").map(str::to_owned) else { return };
         let name = row("api_key_file").name();
-        let text = match read(&path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".into())) {
+        let text = match read(&path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".into()))
+        {
             Ok(text) => text,
             Err(why) => return self.mistakes.push(format!("{name}: {path}: {why}")),
         };
@@ -159,10 +161,12 @@ impl Reader {
         if fips == Some(true)
             && let Some(pin) = agent_pin.as_ref().filter(|pin| pin.newest() < FIRST_FIPS_AGENT)
         {
-            self.mistakes.push(format!("DD_AGENT_MINOR_VERSION: FIPS mode needs Agent 7.41 or later, and {pin} was asked for"));
+            self.mistakes
+                .push(format!("DD_AGENT_MINOR_VERSION: FIPS mode needs Agent 7.41 or later, and {pin} was asked for"));
         }
         if values.secret("api_key").is_some_and(|key| !key.is_handle() && !looks_like_a_key(key.reveal())) {
-            self.notes.push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
+            self.notes
+                .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
         let sources = self.sources(&values);
         Request {
@@ -192,7 +196,11 @@ impl Reader {
         let keys = values.text("keys_url").unwrap_or("keys.datadoghq.com").to_owned();
         let mut address = |key: &str, text: &str| {
             base_url(text).unwrap_or_else(|| {
-                self.mistakes.push(format!("{}: `{}` is not a host or an address", row(key).name(), text.escape_debug()));
+                self.mistakes.push(format!(
+                    "{}: `{}` is not a host or an address",
+                    row(key).name(),
+                    text.escape_debug()
+                ));
                 String::new()
             })
         };
@@ -203,7 +211,10 @@ impl Reader {
         let words: Vec<&str> = version.split_whitespace().collect();
         if words.len() != 2 || !words.iter().all(word) {
             let name = row("apt_repo_version").name();
-            self.mistakes.push(format!("{name}: `{}` is not a suite and a component such as `stable 7`", version.escape_debug()));
+            self.mistakes.push(format!(
+                "{name}: `{}` is not a suite and a component such as `stable 7`",
+                version.escape_debug()
+            ));
         }
         let mut fingerprints = Vec::new();
         for text in values.list("repo_key_fingerprints").unwrap_or_default() {
@@ -268,7 +279,8 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let e = request(&[("DD_FIPS_MODE", "1"), ("DD_SITE", "datadoghq.eu"), ("DD_AGENT_MINOR_VERSION", "40")]).unwrap_err();
+        let e = request(&[("DD_FIPS_MODE", "1"), ("DD_SITE", "datadoghq.eu"), ("DD_AGENT_MINOR_VERSION", "40")])
+            .unwrap_err();
         assert_eq!(e.kind, Kind::Usage);
         assert_eq!(e.detail.len(), 2);
         assert!(e.detail[0].contains("DD_SITE") && e.detail[1].contains("DD_AGENT_MINOR_VERSION"));
@@ -300,7 +312,9 @@ mod tests {
 
     #[test]
     fn the_key_can_come_from_a_file() {
-        let read = |path: &str| if path == "-" { Ok(b"0123456789abcdef0123456789abcdef\n".to_vec()) } else { Err("absent".into()) };
+        let read = |path: &str| {
+            if path == "-" { Ok(b"0123456789abcdef0123456789abcdef\n".to_vec()) } else { Err("absent".into()) }
+        };
         let given = |path: &str| {
             Request::new(Inputs { variables: vec![], flags: vec![("api_key_file", path.into())], read: &read })
         };

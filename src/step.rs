@@ -41,15 +41,30 @@ pub enum Step {
     /// A file; repository entries and keyrings too.
     File(FileChange),
     /// The keyring, whose keys have not been downloaded yet.
-    Keyring { path: String, from: String },
+    Keyring {
+        path: String,
+        from: String,
+    },
     /// One transaction of the package manager.
     Packages(Vec<PackageChange>),
     /// A file whose example is still inside a package: planned again after the packages are installed.
-    AfterPackages { path: String, changes: Vec<String> },
-    Group { user: String, group: String },
-    Enable { unit: String },
+    AfterPackages {
+        path: String,
+        changes: Vec<String>,
+    },
+    Group {
+        user: String,
+        group: String,
+    },
+    Enable {
+        unit: String,
+    },
     /// Starts the unit, or restarts it where it runs.
-    Start { unit: String, running: bool, why: String },
+    Start {
+        unit: String,
+        running: bool,
+        why: String,
+    },
 }
 
 impl Step {

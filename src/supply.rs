@@ -6,7 +6,7 @@ use crate::desired::{Desired, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::net;
 use crate::packages::versions::choose;
-use crate::packages::{Available, Needs, Manager, PackageSpec, Repository, Session, keys};
+use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, keys};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
 use crate::types::Pin;

@@ -45,16 +45,22 @@ pub fn check(facts: &Facts, needs: Needs) -> Result<Vec<String>> {
         "x86_64" => {}
         "aarch64" if needs.fips => notes.push("the FIPS proxy is in beta on aarch64".into()),
         "aarch64" => {}
-        other => return unsupported(format!("architecture {other} is not supported"), "use a host with x86_64 or aarch64"),
+        other => {
+            return unsupported(format!("architecture {other} is not supported"), "use a host with x86_64 or aarch64");
+        }
     }
     let Some(row) = TABLE.iter().find(|row| row.id == d.id) else {
-        let hint = "ddinstall supports Debian and Ubuntu; on a derivative, install on a host of the distribution itself";
+        let hint =
+            "ddinstall supports Debian and Ubuntu; on a derivative, install on a host of the distribution itself";
         return unsupported(format!("{} (ID={}) is not supported", d.name, d.id), hint);
     };
-    let wanted = [("the Agent", row.agent, true), ("the FIPS proxy", row.fips, needs.fips), ("CWS", row.cws, needs.cws)];
+    let wanted =
+        [("the Agent", row.agent, true), ("the FIPS proxy", row.fips, needs.fips), ("CWS", row.cws, needs.cws)];
     match release(d) {
         // Debian testing and unstable have no VERSION_ID: newer than every release.
-        None => notes.push(format!("{} has no release number; it is taken as newer than every supported release", d.name)),
+        None => {
+            notes.push(format!("{} has no release number; it is taken as newer than every supported release", d.name))
+        }
         Some(found) => {
             for (what, first, asked) in wanted {
                 if asked && found < first {
@@ -72,7 +78,10 @@ pub fn check(facts: &Facts, needs: Needs) -> Result<Vec<String>> {
         }
         if facts.lockdown == Some(Lockdown::Confidentiality) {
             let what = "the kernel is locked down (confidentiality), which forbids the eBPF programs of CWS".into();
-            return unsupported(what, "boot with lockdown=integrity or none, or run without DD_RUNTIME_SECURITY_CONFIG_ENABLED");
+            return unsupported(
+                what,
+                "boot with lockdown=integrity or none, or run without DD_RUNTIME_SECURITY_CONFIG_ENABLED",
+            );
         }
     }
     Ok(notes)
@@ -99,8 +108,12 @@ mod tests {
     use crate::facts::{Family, Init};
 
     fn facts(id: &str, version: &str) -> Facts {
-        let distribution =
-            Distribution { id: id.into(), version: version.into(), name: format!("{id} {version}"), family: Family::Debian };
+        let distribution = Distribution {
+            id: id.into(),
+            version: version.into(),
+            name: format!("{id} {version}"),
+            family: Family::Debian,
+        };
         Facts {
             distribution,
             architecture: "x86_64".into(),

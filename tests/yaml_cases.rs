@@ -21,14 +21,8 @@ fn edits(text: &str) -> Vec<Edit> {
             let path = path.trim().parse().expect("a path");
             let value = || Value::parse(value).expect("a YAML value");
             match verb {
-                "set" => Edit::Set {
-                    path,
-                    value: value(),
-                },
-                "append" => Edit::Append {
-                    path,
-                    value: value(),
-                },
+                "set" => Edit::Set { path, value: value() },
+                "append" => Edit::Append { path, value: value() },
                 "remove" => Edit::Remove { path },
                 other => panic!("{other}: neither set, append nor remove"),
             }
@@ -94,15 +88,10 @@ fn check(folder: &Path) -> Option<String> {
 #[test]
 fn every_case_comes_out_as_written_down() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/yaml/cases");
-    let mut cases: Vec<_> = fs::read_dir(folder)
-        .expect("cases")
-        .map(|c| c.expect("case").path())
-        .collect();
+    let mut cases: Vec<_> = fs::read_dir(folder).expect("cases").map(|c| c.expect("case").path()).collect();
     cases.sort();
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter_map(|c| check(c).map(|why| format!("{}: {why}", c.display())))
-        .collect();
+    let wrong: Vec<String> =
+        cases.iter().filter_map(|c| check(c).map(|why| format!("{}: {why}", c.display()))).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(cases.len() >= 30, "only {} cases", cases.len());
 }

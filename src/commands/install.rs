@@ -167,7 +167,8 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
             Locking::HeldBy(holder) => holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}")),
         };
         if started.elapsed() > LOCK_WAIT {
-            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
+            let what =
+                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
             return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
         }
         if !waited {

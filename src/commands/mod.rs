@@ -71,7 +71,8 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
     match format {
         Format::Text => eprint!("{}", text::error(&error, &redactor, Style(false))),
         Format::Json => {
-            let document = Document { command, changed: Some(false), error: Some(&error), exit_code, ..Document::default() };
+            let document =
+                Document { command, changed: Some(false), error: Some(&error), exit_code, ..Document::default() };
             print(&document.render(&redactor));
         }
     }
@@ -80,7 +81,8 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
 
 impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
-        let inputs = Inputs { variables: std::env::vars_os().collect(), flags: invocation.flags.clone(), read: &read_key };
+        let inputs =
+            Inputs { variables: std::env::vars_os().collect(), flags: invocation.flags.clone(), read: &read_key };
         let request = Request::new(inputs)?;
         let secrets = request.values.iter().filter_map(|(setting, _)| request.values.secret(setting.key).cloned());
         let redactor = Redactor::new(secrets);
@@ -111,7 +113,13 @@ impl Session {
 
     /// What the package manager needs of this session.
     fn tools(&self) -> packages::Session<'_> {
-        packages::Session { host: &self.host, events: &self.events, lock_wait: LOCK_WAIT, environment: &[], cancel: &self.stop }
+        packages::Session {
+            host: &self.host,
+            events: &self.events,
+            lock_wait: LOCK_WAIT,
+            environment: &[],
+            cancel: &self.stop,
+        }
     }
 
     /// Prints a failure, whatever the format, and returns its exit code.

@@ -35,6 +35,7 @@ pub(super) fn run(session: &Session, with_diff: bool, detailed_exitcode: bool) -
 }
 
 fn fail(session: &Session, error: Error) -> u8 {
-    let error = if error.state.is_none() { error.state("nothing was changed; `plan` never changes anything") } else { error };
+    let error =
+        if error.state.is_none() { error.state("nothing was changed; `plan` never changes anything") } else { error };
     session.fail(Document { command: "plan", changed: Some(false), ..Document::default() }, &error)
 }

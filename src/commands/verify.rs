@@ -1,10 +1,10 @@
 //! `ddinstall verify`: proof, or what is missing of it. Writes nothing.
 
 use crate::cli::Format;
-use crate::desired::{self, Asked};
 use crate::config::value_at;
 use crate::config::yaml::{self, Value};
 use crate::current::Current;
+use crate::desired::{self, Asked};
 use crate::error::{Error, Kind, Result};
 use crate::prepare::{self, Looked};
 use crate::report::json::Document;

@@ -103,11 +103,7 @@ impl std::error::Error for ReadFailure {}
 
 impl FileMeta {
     pub fn attributes(&self) -> Attributes {
-        Attributes {
-            uid: self.uid,
-            gid: self.gid,
-            mode: self.mode,
-        }
+        Attributes { uid: self.uid, gid: self.gid, mode: self.mode }
     }
 }
 
@@ -155,37 +151,22 @@ impl Host {
         }
         self.check_only_name(path, &fd, &stat)?;
         let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
-        File::from(fd)
-            .read_to_end(&mut bytes)
-            .map_err(|e| match e.kind() {
-                std::io::ErrorKind::PermissionDenied => {
-                    ReadFailure::Denied(Error::io("read", &self.real_path(path), &e))
-                }
-                _ => ReadFailure::Other(Error::io("read", &self.real_path(path), &e)),
-            })?;
-        Ok(Some(Stored {
-            bytes,
-            meta: FileMeta::from(&stat),
-        }))
+        File::from(fd).read_to_end(&mut bytes).map_err(|e| match e.kind() {
+            std::io::ErrorKind::PermissionDenied => ReadFailure::Denied(Error::io("read", &self.real_path(path), &e)),
+            _ => ReadFailure::Other(Error::io("read", &self.real_path(path), &e)),
+        })?;
+        Ok(Some(Stored { bytes, meta: FileMeta::from(&stat) }))
     }
 
     /// [`Host::read`] as text; bytes that are no UTF-8 are replaced. For `/proc` and the system's own tables.
-    pub fn read_text(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> std::result::Result<Option<String>, ReadFailure> {
+    pub fn read_text(&self, path: impl AsRef<Path>) -> std::result::Result<Option<String>, ReadFailure> {
         let stored = self.read(path)?;
-        Ok(stored.map(|s| {
-            String::from_utf8(s.bytes)
-                .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
-        }))
+        Ok(stored
+            .map(|s| String::from_utf8(s.bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())))
     }
 
     /// Looks at a name without following a link at its end. None if it or a parent is absent.
-    pub fn meta(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> std::result::Result<Option<FileMeta>, ReadFailure> {
+    pub fn meta(&self, path: impl AsRef<Path>) -> std::result::Result<Option<FileMeta>, ReadFailure> {
         let path = path.as_ref();
         let Some(fd) = self.open(path, OFlag::O_PATH, Last::Keep)? else {
             return Ok(None);
@@ -227,23 +208,20 @@ impl Host {
         let old = match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 self.check_replaceable(path, &stat)?;
-                let flags =
-                    OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let fd = openat(&folder, name.as_os_str(), flags, Mode::empty())
-                    .map_err(|e| self.error("read", path, e))?;
+                let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let fd =
+                    openat(&folder, name.as_os_str(), flags, Mode::empty()).map_err(|e| self.error("read", path, e))?;
                 Some(File::from(fd))
             }
             Err(Errno::ENOENT) => None,
             Err(e) => return Err(self.error("read", path, e)),
         };
         let (temporary, file) = self.create_beside(path, &folder, &name)?;
-        let done = self
-            .fill(path, file, old.as_ref(), bytes, to)
-            .and_then(|written| {
-                renameat(&folder, temporary.as_os_str(), &folder, name.as_os_str())
-                    .map_err(|e| self.error("replace", path, e))?;
-                Ok(written)
-            });
+        let done = self.fill(path, file, old.as_ref(), bytes, to).and_then(|written| {
+            renameat(&folder, temporary.as_os_str(), &folder, name.as_os_str())
+                .map_err(|e| self.error("replace", path, e))?;
+            Ok(written)
+        });
         let written = match done {
             Ok(written) => written,
             Err(e) => {
@@ -257,22 +235,14 @@ impl Host {
             Ok(now) if now.st_ino == written.st_ino && now.st_dev == written.st_dev => Ok(()),
             _ => Err(Error::new(
                 Kind::Prerequisite,
-                format!(
-                    "{} was replaced by another process while it was written",
-                    self.real_path(path).display()
-                ),
+                format!("{} was replaced by another process while it was written", self.real_path(path).display()),
             )
             .hint("find out which process changes that folder, then run again")),
         }
     }
 
     /// A new file beside `name` with mode 0600 that nobody else can have opened.
-    fn create_beside(
-        &self,
-        path: &Path,
-        folder: &OwnedFd,
-        name: &OsStr,
-    ) -> Result<(OsString, File)> {
+    fn create_beside(&self, path: &Path, folder: &OwnedFd, name: &OsStr) -> Result<(OsString, File)> {
         let mut tries = 0;
         loop {
             let mut temporary = OsString::from(".ddinstall-");
@@ -283,12 +253,7 @@ impl Host {
             whole.push(name);
             let temporary = if whole.len() <= 255 { whole } else { temporary };
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-            match openat(
-                folder,
-                temporary.as_os_str(),
-                flags,
-                Mode::S_IRUSR | Mode::S_IWUSR,
-            ) {
+            match openat(folder, temporary.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
                 Ok(fd) => return Ok((temporary, File::from(fd))),
                 Err(Errno::EEXIST | Errno::EINTR) if tries < 100 => tries += 1,
                 Err(e) => return Err(self.error("write", path, e)),
@@ -296,17 +261,9 @@ impl Host {
         }
     }
 
-    fn fill(
-        &self,
-        path: &Path,
-        mut file: File,
-        old: Option<&File>,
-        bytes: &[u8],
-        to: &Attributes,
-    ) -> Result<FileStat> {
+    fn fill(&self, path: &Path, mut file: File, old: Option<&File>, bytes: &[u8], to: &Attributes) -> Result<FileStat> {
         let error = |e: Errno| self.error("write", path, e);
-        file.write_all(bytes)
-            .map_err(|e| Error::io("write", &self.real_path(path), &e))?;
+        file.write_all(bytes).map_err(|e| Error::io("write", &self.real_path(path), &e))?;
         if let Some(old) = old {
             xattr::copy(old, &file).map_err(error)?;
         }
@@ -360,13 +317,8 @@ impl Host {
             | OFlag::O_NOFOLLOW
             | OFlag::O_NONBLOCK
             | OFlag::O_CLOEXEC;
-        let fd = openat(
-            &folder,
-            name.as_os_str(),
-            flags,
-            Mode::from_bits_truncate(mode),
-        )
-        .map_err(|e| self.error("write", path, e))?;
+        let fd = openat(&folder, name.as_os_str(), flags, Mode::from_bits_truncate(mode))
+            .map_err(|e| self.error("write", path, e))?;
         let stat = fstat(&fd).map_err(|e| self.error("read", path, e))?;
         self.check_replaceable(path, &stat)?;
         self.check_only_name(path, &fd, &stat)?;
@@ -395,33 +347,21 @@ impl Host {
         let (from, to) = (from.as_ref(), to.as_ref());
         let (from_folder, from_name) = self.parent(from)?;
         let (to_folder, to_name) = self.parent(to)?;
-        renameat(
-            &from_folder,
-            from_name.as_os_str(),
-            &to_folder,
-            to_name.as_os_str(),
-        )
-        .and_then(|()| fsync(&to_folder))
-        .and_then(|()| fsync(&from_folder))
-        .map_err(|e| self.error("rename to", to, e))
+        renameat(&from_folder, from_name.as_os_str(), &to_folder, to_name.as_os_str())
+            .and_then(|()| fsync(&to_folder))
+            .and_then(|()| fsync(&from_folder))
+            .map_err(|e| self.error("rename to", to, e))
     }
 
     /// In a folder that not only root can write: that this open file has no other name. Whoever owns the folder may
     /// link a secret there and unlink it again between two of our looks, so one look at the number of links proves
     /// nothing. If the name leads to this very file, the number is 1, and the time of the last change of either
     /// stays the same, several times over, then nobody is doing so.
-    fn check_only_name(
-        &self,
-        path: &Path,
-        fd: &OwnedFd,
-        opened: &FileStat,
-    ) -> std::result::Result<(), ReadFailure> {
+    fn check_only_name(&self, path: &Path, fd: &OwnedFd, opened: &FileStat) -> std::result::Result<(), ReadFailure> {
         let parent = path.parent().unwrap_or(Path::new("/"));
         let refused = |stat: &FileStat| ReadFailure::NotRegular(self.refusal(path, stat));
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        let (Some(folder), Some(name)) =
-            (self.open(parent, flags, Last::Follow)?, path.file_name())
-        else {
+        let (Some(folder), Some(name)) = (self.open(parent, flags, Last::Follow)?, path.file_name()) else {
             return Err(refused(opened));
         };
         let stat = fstat(&folder).map_err(|e| self.failure("read", parent, e))?;
@@ -432,8 +372,7 @@ impl Host {
         }
         let changed = |s: &FileStat| (s.st_dev, s.st_ino, s.st_ctime, s.st_ctime_nsec);
         for _ in 0..4 {
-            let named = fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|_| refused(opened))?;
+            let named = fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(|_| refused(opened))?;
             let again = fstat(fd).map_err(|e| self.failure("read", path, e))?;
             for seen in [&named, &again] {
                 if seen.st_nlink != 1 || changed(seen) != changed(opened) {
@@ -460,10 +399,7 @@ impl Host {
         };
         Error::new(
             Kind::Prerequisite,
-            format!(
-                "{} is {what}, where a plain file must be; it is left alone",
-                self.real_path(path).display()
-            ),
+            format!("{} is {what}, where a plain file must be; it is left alone", self.real_path(path).display()),
         )
         .hint("look where it comes from; move it away or put a plain file there, then run again")
     }
@@ -473,11 +409,7 @@ impl Host {
 pub(super) fn set_attributes(fd: impl AsFd, to: &Attributes) -> nix::Result<()> {
     let stat = fstat(&fd)?;
     if (stat.st_uid, stat.st_gid) != (to.uid, to.gid) {
-        fchown(
-            &fd,
-            Some(Uid::from_raw(to.uid)),
-            Some(Gid::from_raw(to.gid)),
-        )?;
+        fchown(&fd, Some(Uid::from_raw(to.uid)), Some(Gid::from_raw(to.gid)))?;
     }
     fchmod(&fd, Mode::from_bits_truncate(to.mode))
 }

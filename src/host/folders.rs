@@ -56,11 +56,7 @@ impl Host {
             None => {}
             Some(FileKind::Dir) => return Ok(false),
             // A link that may be followed, such as /var/run, stands for its folder.
-            Some(FileKind::Symlink)
-                if self
-                    .open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, Last::Follow)?
-                    .is_some() =>
-            {
+            Some(FileKind::Symlink) if self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY, Last::Follow)?.is_some() => {
                 return Ok(false);
             }
             Some(_) => return Err(self.error("make the folder", path, Errno::EEXIST)),
@@ -69,8 +65,7 @@ impl Host {
         let error = |e| self.error("make the folder", path, e);
         mkdirat(&parent, name.as_os_str(), Mode::S_IRWXU).map_err(error)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let done = openat(&parent, name.as_os_str(), flags, Mode::empty())
-            .and_then(|fd| set_attributes(&fd, to));
+        let done = openat(&parent, name.as_os_str(), flags, Mode::empty()).and_then(|fd| set_attributes(&fd, to));
         if let Err(e) = done {
             let _ = unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir);
             return Err(error(e));
@@ -93,18 +88,13 @@ impl Host {
     }
 
     /// The names in a folder, sorted. None if it is absent.
-    pub fn list(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> std::result::Result<Option<Vec<OsString>>, ReadFailure> {
+    pub fn list(&self, path: impl AsRef<Path>) -> std::result::Result<Option<Vec<OsString>>, ReadFailure> {
         let path = path.as_ref();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let Some(fd) = self.open(path, flags, Last::Follow)? else {
             return Ok(None);
         };
-        names(fd)
-            .map(Some)
-            .map_err(|e| self.failure("list", path, errno(&e)))
+        names(fd).map(Some).map_err(|e| self.failure("list", path, errno(&e)))
     }
 
     /// Removes a folder if it is empty. False if it is absent or something is in it.
@@ -159,24 +149,12 @@ impl Host {
 
     /// A new folder of ours with a random name in `parent`, with `mode` (0700 unless another user must enter).
     pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
-        let path = Path::new("/")
-            .join(parent.as_ref())
-            .join(format!("tmp-{}", system::random_hex()?));
-        let me = Attributes {
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-            mode,
-        };
+        let path = Path::new("/").join(parent.as_ref()).join(format!("tmp-{}", system::random_hex()?));
+        let me = Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         if !self.make_dir(&path, &me)? {
-            return Err(Error::new(
-                Kind::Prerequisite,
-                format!("{} is there already", path.display()),
-            ));
+            return Err(Error::new(Kind::Prerequisite, format!("{} is there already", path.display())));
         }
-        Ok(TempDir {
-            host: self.clone(),
-            path,
-        })
+        Ok(TempDir { host: self.clone(), path })
     }
 }
 

@@ -25,14 +25,8 @@ impl Hold {
     /// Holds these units (names with their suffix), known to systemd or not yet. Without systemd as PID 1 nothing is
     /// held, for nothing can be started.
     pub fn engage(host: &Host, held: &[&str]) -> Result<Hold> {
-        let drop_ins = held
-            .iter()
-            .map(|unit| Path::new(FOLDER).join(format!("{unit}.d")).join(DROP_IN))
-            .collect();
-        let hold = Hold {
-            host: host.clone(),
-            drop_ins,
-        };
+        let drop_ins = held.iter().map(|unit| Path::new(FOLDER).join(format!("{unit}.d")).join(DROP_IN)).collect();
+        let hold = Hold { host: host.clone(), drop_ins };
         if units::systemd_is_pid1(host) {
             hold.write()?;
             units::daemon_reload(host)?;
@@ -41,11 +35,7 @@ impl Hold {
     }
 
     fn write(&self) -> Result<()> {
-        let me = |mode| Attributes {
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-            mode,
-        };
+        let me = |mode| Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         self.host.make_dirs("/run/ddinstall", &me(0o755))?;
         self.host.write(FLAG, b"", &me(0o644))?;
         for path in &self.drop_ins {
@@ -67,18 +57,13 @@ impl Hold {
             }
         }
         let flag = host.meta(FLAG)?.is_some();
-        Ok((flag || !drop_ins.is_empty()).then(|| Hold {
-            host: host.clone(),
-            drop_ins,
-        }))
+        Ok((flag || !drop_ins.is_empty()).then(|| Hold { host: host.clone(), drop_ins }))
     }
 
     /// The units that are held, by the names of their drop-ins.
     pub fn units(&self) -> Vec<String> {
         let folders = self.drop_ins.iter().filter_map(|p| p.parent()?.file_name());
-        folders
-            .map(|f| f.to_string_lossy().trim_end_matches(".d").to_owned())
-            .collect()
+        folders.map(|f| f.to_string_lossy().trim_end_matches(".d").to_owned()).collect()
     }
 
     /// Lets the units start again. It starts none of them.

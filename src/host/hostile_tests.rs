@@ -13,11 +13,7 @@ use crate::host::walk::Last;
 use nix::fcntl::OFlag;
 
 fn me(mode: u32) -> Attributes {
-    Attributes {
-        uid: geteuid().as_raw(),
-        gid: getegid().as_raw(),
-        mode,
-    }
+    Attributes { uid: geteuid().as_raw(), gid: getegid().as_raw(), mode }
 }
 
 /// A root with `/etc` of ours and `/open`, which others can write.
@@ -73,16 +69,11 @@ fn a_planted_link_is_neither_read_nor_written() {
     mkfifo(&open.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(open.join("socket")).unwrap();
     fs::create_dir(open.join("folder")).unwrap();
-    for name in [
-        "relative", "absolute", "dangling", "hard", "fifo", "socket", "folder",
-    ] {
+    for name in ["relative", "absolute", "dangling", "hard", "fifo", "socket", "folder"] {
         let path = format!("/open/{name}");
         let before = host.meta(&path).unwrap().unwrap();
         let read = host.read(&path);
-        assert!(
-            matches!(read, Err(ReadFailure::NotRegular(_))),
-            "{name}: {read:?}"
-        );
+        assert!(matches!(read, Err(ReadFailure::NotRegular(_))), "{name}: {read:?}");
         assert!(host.can_replace(&path).is_err(), "{name}");
         assert!(host.write(&path, b"x", &me(0o644)).is_err(), "{name}");
         if name != "folder" {
@@ -124,17 +115,8 @@ fn links_of_the_system_itself_are_followed_and_stay_below_the_root() {
     symlink("/usr/lib/os-release", host.root().join("etc/absolute")).unwrap();
     symlink("../../../../../usr/lib", host.root().join("etc/up")).unwrap();
     symlink("loop", host.root().join("etc/loop")).unwrap();
-    for path in [
-        "/etc/os-release",
-        "/etc/absolute",
-        "/lib/os-release",
-        "/etc/up/os-release",
-    ] {
-        assert_eq!(
-            host.read_text(path).unwrap().unwrap(),
-            "ID=debian",
-            "{path}"
-        );
+    for path in ["/etc/os-release", "/etc/absolute", "/lib/os-release", "/etc/up/os-release"] {
+        assert_eq!(host.read_text(path).unwrap().unwrap(), "ID=debian", "{path}");
     }
     assert!(host.read("/etc/loop").is_err());
     host.write("/lib/new", b"x", &me(0o644)).unwrap();
@@ -156,10 +138,7 @@ fn without_openat2_the_walk_decides_the_same() {
     assert!(walk("etc/shadow").unwrap().is_some());
     assert!(walk("etc/absent").unwrap().is_none());
     assert!(walk("absent/file").unwrap().is_none());
-    assert!(matches!(
-        walk("open/conf.d/shadow"),
-        Err(ReadFailure::NotRegular(_))
-    ));
+    assert!(matches!(walk("open/conf.d/shadow"), Err(ReadFailure::NotRegular(_))));
     assert!(walk("etc/shadow/below").is_err());
 }
 
@@ -231,10 +210,7 @@ fn a_full_disk_leaves_the_old_file() {
     nix::mount::umount(&small).unwrap();
     assert!(error.what.contains("No space"), "{error}");
     assert!(error.hint.is_some());
-    assert_eq!(
-        (stored.bytes.as_slice(), stored.meta.mode),
-        (&b"old"[..], 0o600)
-    );
+    assert_eq!((stored.bytes.as_slice(), stored.meta.mode), (&b"old"[..], 0o600));
     assert!(left.is_empty());
     assert!(space.bytes > 0 && space.bytes <= 64 << 10);
     assert!(not_below);
@@ -249,13 +225,8 @@ fn folders_are_made_listed_and_removed() {
     assert!(host.make_dir("/etc/x/y", &me(0o700)).is_err());
     assert_eq!(host.make_dirs("/etc/x/y", &me(0o700)).unwrap().len(), 2);
     let temporary = host.temp_dir("/etc/a", 0o700).unwrap();
-    host.write(temporary.path().join("f"), b"x", &me(0o600))
-        .unwrap();
-    symlink(
-        host.root().join("etc/x"),
-        host.real_path(temporary.path()).join("l"),
-    )
-    .unwrap();
+    host.write(temporary.path().join("f"), b"x", &me(0o600)).unwrap();
+    symlink(host.root().join("etc/x"), host.real_path(temporary.path()).join("l")).unwrap();
     assert!(!host.remove_dir("/etc/a").unwrap());
     drop(temporary);
     assert_eq!(host.list("/etc/a").unwrap().unwrap().len(), 0);

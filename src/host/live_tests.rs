@@ -14,11 +14,7 @@ const LIMIT: Duration = Duration::from_secs(8);
 fn host_with(name: &str, service: &str) -> Host {
     let host = Host::new(Path::new("/")).unwrap();
     assert!(units::systemd_is_pid1(&host), "systemd is not PID 1 here");
-    let attributes = Attributes {
-        uid: 0,
-        gid: 0,
-        mode: 0o644,
-    };
+    let attributes = Attributes { uid: 0, gid: 0, mode: 0o644 };
     let text = format!("[Service]\n{service}\n");
     let path = Path::new(FOLDER).join(name);
     host.write(path, text.as_bytes(), &attributes).unwrap();
@@ -87,10 +83,7 @@ fn a_held_unit_does_not_start_and_a_running_one_goes_on() {
     let before = units::show(&host, &[old]).unwrap();
     let hold = Hold::engage(&host, &[new, old]).unwrap();
     // As a package does it: the unit appears, is reloaded, enabled, started.
-    host_with(
-        new,
-        "ExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target",
-    );
+    host_with(new, "ExecStart=/bin/sleep 1000\n[Install]\nWantedBy=multi-user.target");
     units::start(&host, &[new]).unwrap();
     let during = units::show(&host, &[new, old]).unwrap();
     assert!(!during[0].is_active() && !during[0].condition_result);
@@ -100,10 +93,7 @@ fn a_held_unit_does_not_start_and_a_running_one_goes_on() {
     assert!(Hold::stale(&host).unwrap().is_none());
     units::start(&host, &[new]).unwrap();
     assert_eq!(verdict(&host, new), Verdict::Up);
-    assert_eq!(
-        units::show(&host, &[old]).unwrap()[0].invocation_id,
-        before[0].invocation_id
-    );
+    assert_eq!(units::show(&host, &[old]).unwrap()[0].invocation_id, before[0].invocation_id);
     end(&host, new);
     end(&host, old);
 }
@@ -113,11 +103,7 @@ fn a_held_unit_does_not_start_and_a_running_one_goes_on() {
 fn a_transaction_in_a_scope_has_a_control_group_of_its_own() {
     let host = Host::new(Path::new("/")).unwrap();
     let out = Command::new("sh")
-        .args([
-            "-c",
-            "cat /proc/self/cgroup; n=${1#fd=}; eval \"echo 1 >&$n\"",
-            "sh",
-        ])
+        .args(["-c", "cat /proc/self/cgroup; n=${1#fd=}; eval \"echo 1 >&$n\"", "sh"])
         .status_fd("fd=")
         .never_kill()
         .scope("ddinstall-test")
@@ -137,27 +123,17 @@ fn how_long_looking_takes() {
         (0..20).for_each(|_| job());
         println!("{what}: {:.3} ms", started.elapsed().as_secs_f64() * 50.0);
     };
-    let names = [
-        "dbus.service",
-        "systemd-journald.service",
-        "ddi-absent.service",
-    ];
+    let names = ["dbus.service", "systemd-journald.service", "ddi-absent.service"];
     let _socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = _socket.local_addr().unwrap().port();
     time("show", &|| drop(units::show(&host, &names).unwrap()));
     time("journal", &|| {
         drop(units::journal(&host, "systemd-journald.service", 50, None).unwrap());
     });
-    time("listeners, none", &|| {
-        drop(sockets::listeners(&host, 9803..=9818, &[]).unwrap())
-    });
-    time("listeners, one", &|| {
-        drop(sockets::listeners(&host, port..=port, &[]).unwrap())
-    });
+    time("listeners, none", &|| drop(sockets::listeners(&host, 9803..=9818, &[]).unwrap()));
+    time("listeners, one", &|| drop(sockets::listeners(&host, port..=port, &[]).unwrap()));
     time("users", &|| drop(users::Users::read(&host).unwrap()));
     time("read", &|| drop(host.read("/etc/passwd").unwrap()));
-    time("meta", &|| {
-        assert!(host.meta("/etc/passwd").unwrap().is_some())
-    });
+    time("meta", &|| assert!(host.meta("/etc/passwd").unwrap().is_some()));
     time("true", &|| drop(Command::new("true").run(&host).unwrap()));
 }

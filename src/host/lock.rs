@@ -35,24 +35,13 @@ impl Host {
     pub fn lock(&self, path: impl AsRef<Path>) -> Result<Locking> {
         let path = path.as_ref();
         let (folder, name) = self.parent(path)?;
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_CLOEXEC;
-        let fd = openat(
-            &folder,
-            name.as_os_str(),
-            flags,
-            Mode::S_IRUSR | Mode::S_IWUSR,
-        )
-        .map_err(|e| self.error("open the lock", path, e))?;
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = openat(&folder, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(|e| self.error("open the lock", path, e))?;
         match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 // Only a message needs the number: a full disk must not keep us from repairing the host.
-                let _ = file
-                    .set_len(0)
-                    .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+                let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
                 Ok(Locking::Acquired(Lock(file)))
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {

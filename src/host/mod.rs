@@ -54,22 +54,14 @@ struct Root {
 impl Host {
     /// Opens the root folder. The root itself may be reached over links; nothing below it may leave it.
     pub fn new(root: &Path) -> Result<Host> {
-        let path =
-            std::fs::canonicalize(root).map_err(|e| Error::io("open the root folder", root, &e))?;
+        let path = std::fs::canonicalize(root).map_err(|e| Error::io("open the root folder", root, &e))?;
         let folder = File::open(&path).map_err(|e| Error::io("open", &path, &e))?;
-        let meta = folder
-            .metadata()
-            .map_err(|e| Error::io("read", &path, &e))?;
+        let meta = folder.metadata().map_err(|e| Error::io("read", &path, &e))?;
         if !meta.is_dir() {
             let e = std::io::Error::from(std::io::ErrorKind::NotADirectory);
             return Err(Error::io("use as root folder", &path, &e));
         }
-        Ok(Host(Arc::new(Root {
-            live: path == Path::new("/"),
-            owner: meta.uid(),
-            folder: folder.into(),
-            path,
-        })))
+        Ok(Host(Arc::new(Root { live: path == Path::new("/"), owner: meta.uid(), folder: folder.into(), path })))
     }
 
     /// The root folder, absolute and without links.

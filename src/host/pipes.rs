@@ -82,22 +82,13 @@ impl Channels {
 
     pub(super) fn take(&mut self, stream: Stream) -> Vec<u8> {
         let channel = self.0.iter_mut().find(|c| c.stream == stream);
-        channel
-            .map(|c| std::mem::take(&mut c.kept))
-            .unwrap_or_default()
+        channel.map(|c| std::mem::take(&mut c.kept)).unwrap_or_default()
     }
 }
 
 impl Channel {
     fn new(stream: Stream, file: File, at: Option<u64>) -> Self {
-        Channel {
-            stream,
-            file,
-            at,
-            open: true,
-            line: Vec::new(),
-            kept: Vec::new(),
-        }
+        Channel { stream, file, at, open: true, line: Vec::new(), kept: Vec::new() }
     }
 
     fn drain(&mut self, listener: Listener<'_>) -> bool {
@@ -124,11 +115,7 @@ impl Channel {
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(at) = &mut self.at else {
-            return if self.open {
-                self.file.read(buffer)
-            } else {
-                Ok(0)
-            };
+            return if self.open { self.file.read(buffer) } else { Ok(0) };
         };
         let mut count = self.file.read_at(buffer, *at)?;
         if count == 0 && *at > 0 && self.file.metadata()?.len() < *at {

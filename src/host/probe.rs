@@ -46,13 +46,7 @@ fn get(port: u16, path: &str, limit: Duration) -> Probe {
     }
 }
 
-fn exchange(
-    port: u16,
-    path: &str,
-    limit: Duration,
-    until: Instant,
-    bytes: &mut Vec<u8>,
-) -> io::Result<()> {
+fn exchange(port: u16, path: &str, limit: Duration, until: Instant, bytes: &mut Vec<u8>) -> io::Result<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_write_timeout(Some(limit))?;
@@ -86,10 +80,7 @@ fn parse(bytes: &[u8]) -> Probe {
     let mut words = head.split_ascii_whitespace();
     let is_http = words.next().is_some_and(|w| w.starts_with("HTTP/"));
     match words.next().map(str::parse) {
-        Some(Ok(status)) if is_http => Probe::Answer {
-            status,
-            body: body.to_owned(),
-        },
+        Some(Ok(status)) if is_http => Probe::Answer { status, body: body.to_owned() },
         _ => Probe::NotHttp(text.chars().take(200).collect()),
     }
 }

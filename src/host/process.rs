@@ -118,8 +118,7 @@ impl<'a> Command<'a> {
 
     /// One variable more than `PATH`, `HOME` and `LC_ALL`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -201,18 +200,15 @@ impl<'a> Command<'a> {
             })
             .collect();
         let command = command_line(&program, &args);
-        let (child, mut channels) = self
-            .spawn(host, &program, &args, status)
-            .map_err(|e| cannot_run(&program, &e))?;
+        let (child, mut channels) = self.spawn(host, &program, &args, status).map_err(|e| cannot_run(&program, &e))?;
         let mut on_line = self.on_line.take();
         let mut listener = |stream: Stream, line: &str| {
             if let Some(on_line) = &mut on_line {
                 on_line(stream, line);
             }
         };
-        let (status, stopped) = self
-            .wait(child, &mut channels, &mut listener, started)
-            .map_err(|e| cannot_run(&program, &e))?;
+        let (status, stopped) =
+            self.wait(child, &mut channels, &mut listener, started).map_err(|e| cannot_run(&program, &e))?;
         channels.finish(&mut listener);
         Ok(Output {
             status: status.and_then(|s| s.code()),
@@ -250,11 +246,7 @@ impl<'a> Command<'a> {
             .env("HOME", "/root")
             .env("LC_ALL", locale(host))
             .envs(self.env.iter().map(|(k, v)| (k, v)));
-        command.stdin(if self.stdin.is_empty() {
-            Stdio::null()
-        } else {
-            memory_file(&self.stdin)?.into()
-        });
+        command.stdin(if self.stdin.is_empty() { Stdio::null() } else { memory_file(&self.stdin)?.into() });
         let mut kept = Vec::new();
         for fd in &self.holds {
             kept.push(fd.try_clone_to_owned()?);
@@ -376,10 +368,7 @@ impl Output {
                 format!("stopped: not finished after {:.0} s", self.seconds)
             }
             (Some(Stop::Stall), ..) => {
-                format!(
-                    "stopped: silent for too long ({:.0} s in all)",
-                    self.seconds
-                )
+                format!("stopped: silent for too long ({:.0} s in all)", self.seconds)
             }
             (Some(Stop::Cancel), ..) => "stopped on request".into(),
             (None, Some(code), _) => format!("exit code {code}"),
@@ -391,12 +380,7 @@ impl Output {
     /// The command line, how it ended, and the last 20 lines of its output: for the detail of an [`Error`].
     pub fn explain(&self) -> String {
         let (out, err) = (self.stdout_text(), self.stderr_text());
-        let lines: Vec<&str> = out
-            .lines()
-            .chain(err.lines())
-            .map(str::trim_end)
-            .filter(|l| !l.is_empty())
-            .collect();
+        let lines: Vec<&str> = out.lines().chain(err.lines()).map(str::trim_end).filter(|l| !l.is_empty()).collect();
         let mut text = format!("{}: {}", self.command, self.ending());
         for line in &lines[lines.len().saturating_sub(20)..] {
             text.push_str("\n  ");
@@ -413,10 +397,7 @@ impl fmt::Debug for Command<'_> {
 }
 
 /// What happens in the child between fork and exec.
-#[allow(
-    unsafe_code,
-    reason = "setsid, umask and chroot have no safe way through std"
-)]
+#[allow(unsafe_code, reason = "setsid, umask and chroot have no safe way through std")]
 fn prepare(command: &mut std::process::Command, root: Option<&Path>, kept: Vec<OwnedFd>) {
     let root: Option<PathBuf> = root.map(Path::to_owned);
     let child_side = move || -> io::Result<()> {
@@ -442,9 +423,7 @@ fn prepare(command: &mut std::process::Command, root: Option<&Path>, kept: Vec<O
 fn memory_file(content: &[u8]) -> io::Result<File> {
     let mut file = match memfd_create("ddinstall", MFdFlags::MFD_CLOEXEC) {
         Ok(fd) => File::from(fd),
-        Err(Errno::ENOSYS | Errno::EPERM) => {
-            tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())?
-        }
+        Err(Errno::ENOSYS | Errno::EPERM) => tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())?,
         Err(e) => return Err(e.into()),
     };
     file.write_all(content)?;
@@ -459,11 +438,7 @@ fn memory_file(content: &[u8]) -> io::Result<File> {
 /// `C.UTF-8` where the C library has it, for otherwise perl and others complain.
 fn locale(host: &Host) -> &'static str {
     let has = |path| matches!(host.meta(path), Ok(Some(_)));
-    if has("/usr/lib/locale/C.utf8") || has("/usr/lib/locale/C.UTF-8") {
-        "C.UTF-8"
-    } else {
-        "C"
-    }
+    if has("/usr/lib/locale/C.utf8") || has("/usr/lib/locale/C.UTF-8") { "C.UTF-8" } else { "C" }
 }
 
 /// Whether [`Command`] would find this program.
@@ -487,15 +462,9 @@ fn find(host: &Host, program: &OsStr) -> Result<PathBuf> {
             return Ok(path);
         }
     }
-    Err(Error::new(
-        Kind::Prerequisite,
-        format!("the program {} is not there", name.display()),
-    )
-    .detail(format!(
-        "looked for in {PATH} below {}",
-        host.root().display()
-    ))
-    .hint("install the package that has it, then run again"))
+    Err(Error::new(Kind::Prerequisite, format!("the program {} is not there", name.display()))
+        .detail(format!("looked for in {PATH} below {}", host.root().display()))
+        .hint("install the package that has it, then run again"))
 }
 
 fn cannot_run(program: &Path, error: &io::Error) -> Error {

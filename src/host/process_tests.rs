@@ -51,10 +51,7 @@ fn standard_input_lines_and_the_exit_code_arrive() {
 #[test]
 fn a_deadline_ends_the_whole_group() {
     let started = Instant::now();
-    let out = sh("sleep 60 & sleep 60; echo never")
-        .deadline(Duration::from_millis(200))
-        .run(&live())
-        .unwrap();
+    let out = sh("sleep 60 & sleep 60; echo never").deadline(Duration::from_millis(200)).run(&live()).unwrap();
     assert!(out.timed_out() && !out.success());
     assert_eq!(out.stopped, Some(Stop::Deadline));
     assert!(started.elapsed() < Duration::from_secs(3));
@@ -67,10 +64,7 @@ fn silence_is_a_stall_and_talk_is_not() {
         command.run(&live()).unwrap().stopped
     };
     assert_eq!(run("echo a; sleep 60"), Some(Stop::Stall));
-    assert_eq!(
-        run("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done"),
-        None
-    );
+    assert_eq!(run("for i in 1 2 3 4 5 6; do echo $i; sleep 0.1; done"), None);
 }
 
 #[test]
@@ -107,11 +101,7 @@ fn a_status_descriptor_is_heard() {
     let mut status = Vec::new();
     // The last argument is the number of the descriptor.
     let out = Command::new("sh")
-        .args([
-            "-c",
-            "fd=${1#fd=}; eval \"echo 42 >&$fd\"; echo out > /dev/stdout; echo more",
-            "sh",
-        ])
+        .args(["-c", "fd=${1#fd=}; eval \"echo 42 >&$fd\"; echo out > /dev/stdout; echo more", "sh"])
         .status_fd("fd=")
         .never_kill()
         .on_line(|stream, line| {

@@ -93,16 +93,10 @@ pub fn connections(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
     if owners.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = rows(host, State::Established, |row| {
-        owners.contains_key(&row.inode)
-    })?;
-    let with_pid = rows.into_iter().filter_map(|row| {
-        Some(Connection {
-            local: row.local,
-            remote: row.remote,
-            pid: *owners.get(&row.inode)?,
-        })
-    });
+    let rows = rows(host, State::Established, |row| owners.contains_key(&row.inode))?;
+    let with_pid = rows
+        .into_iter()
+        .filter_map(|row| Some(Connection { local: row.local, remote: row.remote, pid: *owners.get(&row.inode)? }));
     Ok(with_pid.collect())
 }
 
@@ -112,11 +106,7 @@ pub fn processes_of_unit(host: &Host, control_group: &str) -> Vec<u32> {
         return Vec::new();
     }
     // Unified, hybrid, and the old hierarchy of version 1.
-    for base in [
-        "/sys/fs/cgroup",
-        "/sys/fs/cgroup/unified",
-        "/sys/fs/cgroup/systemd",
-    ] {
+    for base in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
         let mut found = Vec::new();
         let group = Path::new(base).join(control_group.trim_start_matches('/'));
         collect_pids(host, &group, 0, &mut found);
@@ -152,9 +142,7 @@ pub fn process(host: &Host, pid: u32) -> Process {
     Process {
         pid,
         name: text("comm").trim_end().to_owned(),
-        exe: host
-            .link_text(format!("/proc/{pid}/exe"))
-            .map(PathBuf::from),
+        exe: host.link_text(format!("/proc/{pid}/exe")).map(PathBuf::from),
         unit: unit_of(&text("cgroup")),
     }
 }
@@ -179,10 +167,7 @@ fn unit_of(cgroup: &str) -> Option<String> {
 
 fn pids(host: &Host) -> Read<Vec<u32>> {
     let names = host.list("/proc")?.unwrap_or_default();
-    Ok(names
-        .iter()
-        .filter_map(|n| n.to_str()?.parse().ok())
-        .collect())
+    Ok(names.iter().filter_map(|n| n.to_str()?.parse().ok()).collect())
 }
 
 /// The sockets that a process holds; none if it is gone or we may not see them.
@@ -210,10 +195,7 @@ impl Host {
             return Vec::new();
         };
         let names = super::folders::names(&fd).unwrap_or_default();
-        names
-            .iter()
-            .filter_map(|n| readlinkat(&fd, n.as_os_str()).ok()?.into_string().ok())
-            .collect()
+        names.iter().filter_map(|n| readlinkat(&fd, n.as_os_str()).ok()?.into_string().ok()).collect()
     }
 }
 
@@ -228,25 +210,17 @@ mod tests {
         let unit = |text| unit_of(text);
         let proxy = Some("datadog-fips-proxy.service".to_owned());
         assert_eq!(unit("0::/system.slice/datadog-fips-proxy.service\n"), proxy);
-        assert_eq!(
-            unit("0::/system.slice/datadog-fips-proxy.service/worker\n"),
-            proxy
-        );
+        assert_eq!(unit("0::/system.slice/datadog-fips-proxy.service/worker\n"), proxy);
         assert_eq!(
             unit(
                 "12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/datadog-fips-proxy.service\n0::/system.slice/datadog-fips-proxy.service\n"
             ),
             proxy
         );
-        assert_eq!(
-            unit("1:name=systemd:/\n0::/system.slice/datadog-fips-proxy.service\n"),
-            proxy
-        );
+        assert_eq!(unit("1:name=systemd:/\n0::/system.slice/datadog-fips-proxy.service\n"), proxy);
         assert_eq!(unit("0::/user.slice/user-0.slice/session-3.scope\n"), None);
         assert_eq!(
-            unit(
-                "0::/user.slice/user-1000.slice/user@1000.service/app.slice/datadog-fips-proxy.service\n"
-            ),
+            unit("0::/user.slice/user-1000.slice/user@1000.service/app.slice/datadog-fips-proxy.service\n"),
             Some("user@1000.service".to_owned())
         );
     }
@@ -279,10 +253,7 @@ mod tests {
         fs::write(group.join("cgroup.procs"), "12\n3\n").unwrap();
         fs::write(group.join("worker/cgroup.procs"), "40\n").unwrap();
         let host = Host::new(folder.path()).unwrap();
-        assert_eq!(
-            processes_of_unit(&host, "/system.slice/a.service"),
-            [3, 12, 40]
-        );
+        assert_eq!(processes_of_unit(&host, "/system.slice/a.service"), [3, 12, 40]);
         assert!(processes_of_unit(&host, "/").is_empty());
     }
 }

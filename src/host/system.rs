@@ -70,25 +70,19 @@ pub fn container_hint(host: &Host) -> Option<String> {
         return Some("podman".into());
     }
     let environment = host.read("/proc/1/environ").ok()??;
-    let name = environment
-        .bytes
-        .split(|b| *b == 0)
-        .find_map(|v| v.strip_prefix(b"container="))?;
+    let name = environment.bytes.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"container="))?;
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// Seconds since 1970; 0 with a clock before that.
 pub fn epoch_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// A random UUID from the kernel, such as `f81d4fae-7dec-41d0-a765-00a0c91e6bf6`.
 pub fn random_uuid() -> Result<String> {
     const SOURCE: &str = "/proc/sys/kernel/random/uuid";
-    let text = std::fs::read_to_string(SOURCE)
-        .map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
+    let text = std::fs::read_to_string(SOURCE).map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
     Ok(text.trim().to_owned())
 }
 
@@ -122,23 +116,14 @@ mod tests {
 
     #[test]
     fn lockdown_is_the_word_in_brackets() {
-        assert_eq!(
-            parse_lockdown("none [integrity] confidentiality\n"),
-            Some(Lockdown::Integrity)
-        );
-        assert_eq!(
-            parse_lockdown("none integrity [confidentiality]\n"),
-            Some(Lockdown::Confidentiality)
-        );
+        assert_eq!(parse_lockdown("none [integrity] confidentiality\n"), Some(Lockdown::Integrity));
+        assert_eq!(parse_lockdown("none integrity [confidentiality]\n"), Some(Lockdown::Confidentiality));
         assert_eq!(parse_lockdown(""), None);
     }
 
     #[test]
     fn checksums_and_uuids_have_their_usual_form() {
-        assert_eq!(
-            sha256_hex(b""),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(random_uuid().unwrap().len(), 36);
         assert_ne!(random_hex().unwrap(), random_hex().unwrap());
     }

@@ -143,11 +143,7 @@ fn parse_row(line: &str, wanted: State) -> Option<Row> {
         return None;
     }
     let inode = fields.nth(5)?.parse().ok()?;
-    Some(Row {
-        local,
-        remote,
-        inode,
-    })
+    Some(Row { local, remote, inode })
 }
 
 /// `0100007F:264B`: groups of 32 bits in the byte order of the machine, then the port. Mapped IPv4 comes out as IPv4.
@@ -176,14 +172,8 @@ mod tests {
         if cfg!(target_endian = "little") {
             assert_eq!(read("0100007F:264B"), "127.0.0.1:9803");
             assert_eq!(read("00000000000000000000000001000000:1F90"), "[::1]:8080");
-            assert_eq!(
-                read("B80D0120000000000000000001000000:0050"),
-                "[2001:db8::1]:80"
-            );
-            assert_eq!(
-                read("0000000000000000FFFF00000100007F:264C"),
-                "127.0.0.1:9804"
-            );
+            assert_eq!(read("B80D0120000000000000000001000000:0050"), "[2001:db8::1]:80");
+            assert_eq!(read("0000000000000000FFFF00000100007F:264C"), "127.0.0.1:9804");
         }
         assert_eq!(parse_address("0100007F"), None);
         assert_eq!(parse_address("01:264B"), None);

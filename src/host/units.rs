@@ -109,35 +109,23 @@ pub fn show(host: &Host, units: &[&str]) -> Result<Vec<UnitState>> {
     let states = parse_show(&output.stdout_text(), units);
     match (output.success(), states) {
         (true, Some(states)) => Ok(states),
-        _ => Err(
-            Error::new(Kind::Service, "cannot ask systemd for its units")
-                .detail(output.explain())
-                .hint("see whether `systemctl status` works on this host"),
-        ),
+        _ => Err(Error::new(Kind::Service, "cannot ask systemd for its units")
+            .detail(output.explain())
+            .hint("see whether `systemctl status` works on this host")),
     }
 }
 
 /// One block a unit, in the order asked, parted by blank lines. None if the number of blocks is another.
 fn parse_show(text: &str, units: &[&str]) -> Option<Vec<UnitState>> {
-    let blocks: Vec<&str> = text
-        .split("\n\n")
-        .map(str::trim)
-        .filter(|b| !b.is_empty())
-        .collect();
+    let blocks: Vec<&str> = text.split("\n\n").map(str::trim).filter(|b| !b.is_empty()).collect();
     (blocks.len() == units.len()).then(|| {
         let pairs = blocks.iter().zip(units);
-        pairs
-            .map(|(block, name)| parse_block(block, name))
-            .collect()
+        pairs.map(|(block, name)| parse_block(block, name)).collect()
     })
 }
 
 fn parse_block(block: &str, name: &str) -> UnitState {
-    let mut unit = UnitState {
-        name: full_name(name),
-        condition_result: true,
-        ..UnitState::default()
-    };
+    let mut unit = UnitState { name: full_name(name), condition_result: true, ..UnitState::default() };
     for (key, value) in block.lines().filter_map(|l| l.split_once('=')) {
         let text = || value.to_owned();
         match key {
@@ -166,14 +154,8 @@ fn parse_block(block: &str, name: &str) -> UnitState {
 }
 
 fn full_name(name: &str) -> String {
-    const SUFFIXES: [&str; 6] = [
-        ".service", ".socket", ".target", ".mount", ".timer", ".path",
-    ];
-    if SUFFIXES.iter().any(|s| name.ends_with(s)) {
-        name.to_owned()
-    } else {
-        format!("{name}.service")
-    }
+    const SUFFIXES: [&str; 6] = [".service", ".socket", ".target", ".mount", ".timer", ".path"];
+    if SUFFIXES.iter().any(|s| name.ends_with(s)) { name.to_owned() } else { format!("{name}.service") }
 }
 
 pub fn daemon_reload(host: &Host) -> Result<()> {
@@ -242,21 +224,14 @@ fn drive_error(host: &Host, verb: &str, units: &[&str], output: &Output) -> Erro
 
 /// The error of a unit that is not as it must be, with what its journal says.
 pub fn service_error(host: &Host, unit: &UnitState) -> Error {
-    let mut what = format!(
-        "{} is {} ({})",
-        unit.name, unit.active_state, unit.sub_state
-    );
+    let mut what = format!("{} is {} ({})", unit.name, unit.active_state, unit.sub_state);
     if !matches!(unit.result.as_str(), "" | "success") {
-        what.push_str(&format!(
-            ", result {} {}",
-            unit.result, unit.exec_main_status
-        ));
+        what.push_str(&format!(", result {} {}", unit.result, unit.exec_main_status));
     }
     if unit.n_restarts > 0 {
         what.push_str(&format!(", restarted {} times", unit.n_restarts));
     }
-    let error =
-        Error::new(Kind::Service, what).hint(format!("journalctl -u {} shows more", unit.name));
+    let error = Error::new(Kind::Service, what).hint(format!("journalctl -u {} shows more", unit.name));
     with_journal(host, error, unit)
 }
 
@@ -273,12 +248,7 @@ fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {
 
 /// Waits until every unit has rested for `settle`: active with the same invocation, process and number of restarts, or
 /// inactive. Returns as soon as one has failed, and after `limit` in any case. Asks every 50 ms, all units at once.
-pub fn settle(
-    host: &Host,
-    units: &[&str],
-    settle: Duration,
-    limit: Duration,
-) -> Result<Vec<Settled>> {
+pub fn settle(host: &Host, units: &[&str], settle: Duration, limit: Duration) -> Result<Vec<Settled>> {
     let started = Instant::now();
     let mut watch: Vec<(UnitState, Instant)> = Vec::new();
     loop {
@@ -310,19 +280,8 @@ pub fn settle(
 }
 
 fn same(a: &UnitState, b: &UnitState) -> bool {
-    (
-        &a.active_state,
-        &a.sub_state,
-        &a.invocation_id,
-        a.main_pid,
-        a.n_restarts,
-    ) == (
-        &b.active_state,
-        &b.sub_state,
-        &b.invocation_id,
-        b.main_pid,
-        b.n_restarts,
-    )
+    (&a.active_state, &a.sub_state, &a.invocation_id, a.main_pid, a.n_restarts)
+        == (&b.active_state, &b.sub_state, &b.invocation_id, b.main_pid, b.n_restarts)
 }
 
 fn verdict(unit: &UnitState, rested: bool) -> Verdict {
@@ -336,30 +295,18 @@ fn verdict(unit: &UnitState, rested: bool) -> Verdict {
 
 /// The last lines of a unit's journal, oldest first; with an invocation id only that start's, among them what systemd itself
 /// says of it. An error if the journal cannot be read (not root).
-pub fn journal(
-    host: &Host,
-    unit: &str,
-    lines: u32,
-    invocation: Option<&str>,
-) -> Result<Vec<String>> {
+pub fn journal(host: &Host, unit: &str, lines: u32, invocation: Option<&str>) -> Result<Vec<String>> {
     let mut command = Command::new("journalctl").args(["--no-pager", "-q", "-o", "cat"]);
     command = command.arg(format!("-n{lines}"));
     command = match invocation {
-        Some(id) => command.args([
-            &format!("_SYSTEMD_INVOCATION_ID={id}"),
-            "+",
-            &format!("INVOCATION_ID={id}"),
-        ]),
+        Some(id) => command.args([&format!("_SYSTEMD_INVOCATION_ID={id}"), "+", &format!("INVOCATION_ID={id}")]),
         None => command.args(["-u", unit]),
     };
     let output = command.deadline(Duration::from_secs(20)).run(host)?;
     if !output.success() || output.stderr_text().contains("nsufficient permissions") {
-        return Err(Error::new(
-            Kind::Prerequisite,
-            format!("cannot read the journal of {unit}"),
-        )
-        .detail(output.explain())
-        .hint("run as root (sudo), or as a member of systemd-journal"));
+        return Err(Error::new(Kind::Prerequisite, format!("cannot read the journal of {unit}"))
+            .detail(output.explain())
+            .hint("run as root (sudo), or as a member of systemd-journal"));
     }
     Ok(output.stdout_text().lines().map(str::to_owned).collect())
 }
@@ -406,20 +353,13 @@ SubState=dead
 
     #[test]
     fn one_call_tells_of_every_unit_in_the_order_asked() {
-        let asked = [
-            "datadog-fips-proxy",
-            "datadog-agent-security.service",
-            "absent",
-        ];
+        let asked = ["datadog-fips-proxy", "datadog-agent-security.service", "absent"];
         let units = parse_show(SHOW, &asked).unwrap();
         assert_eq!(units[0].name, "datadog-fips-proxy.service");
         assert!(units[0].is_running() && units[0].is_enabled());
         assert_eq!(units[0].main_pid, 812);
         assert_eq!(units[0].active_since_monotonic, 8_123_456);
-        assert_eq!(
-            units[0].control_group,
-            "/system.slice/datadog-fips-proxy.service"
-        );
+        assert_eq!(units[0].control_group, "/system.slice/datadog-fips-proxy.service");
         assert!(!units[1].condition_result && !units[1].is_active());
         assert!(!units[2].exists());
         assert_eq!(parse_show(SHOW, &asked[..2]), None);
@@ -435,10 +375,7 @@ SubState=dead
         };
         let restarting = unit("activating", "auto-restart");
         assert_eq!(verdict(&restarting, true), Verdict::Restless);
-        assert_eq!(
-            verdict(&unit("active", "running"), false),
-            Verdict::Restless
-        );
+        assert_eq!(verdict(&unit("active", "running"), false), Verdict::Restless);
         assert_eq!(verdict(&unit("active", "running"), true), Verdict::Up);
         assert_eq!(verdict(&unit("inactive", "dead"), true), Verdict::Down);
         assert_eq!(verdict(&unit("failed", "failed"), false), Verdict::Failed);

@@ -52,9 +52,8 @@ impl Users {
 
     /// Whether the user is listed in the group or has it as the primary group.
     pub fn is_member(&self, user: &str, group: &str) -> bool {
-        self.group(group).is_some_and(|g| {
-            g.members.iter().any(|m| m == user) || self.user(user).is_some_and(|u| u.gid == g.gid)
-        })
+        self.group(group)
+            .is_some_and(|g| g.members.iter().any(|m| m == user) || self.user(user).is_some_and(|u| u.gid == g.gid))
     }
 
     /// The first user with this id, as `ls` shows it.
@@ -91,12 +90,7 @@ fn parse_group(line: &str) -> Option<Group> {
     Some(Group {
         name: name.to_owned(),
         gid: gid.parse().ok()?,
-        members: members
-            .split(',')
-            .map(str::trim)
-            .filter(|m| !m.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        members: members.split(',').map(str::trim).filter(|m| !m.is_empty()).map(str::to_owned).collect(),
     })
 }
 
@@ -107,20 +101,12 @@ pub fn effective_is_root() -> bool {
 
 /// Adds a user to a group; being in it already is no error. Running processes of the user do not notice.
 pub fn add_to_group(host: &Host, user: &str, group: &str) -> Result<()> {
-    change(
-        host,
-        Command::new("usermod").args(["-a", "-G", group, user]),
-        &format!("add {user} to the group {group}"),
-    )
+    change(host, Command::new("usermod").args(["-a", "-G", group, user]), &format!("add {user} to the group {group}"))
 }
 
 /// Takes a user out of a group. Not being in it is an error of the tool.
 pub fn remove_from_group(host: &Host, user: &str, group: &str) -> Result<()> {
-    change(
-        host,
-        Command::new("gpasswd").args(["-d", user, group]),
-        &format!("remove {user} from the group {group}"),
-    )
+    change(host, Command::new("gpasswd").args(["-d", user, group]), &format!("remove {user} from the group {group}"))
 }
 
 fn change(host: &Host, command: Command<'_>, what: &str) -> Result<()> {

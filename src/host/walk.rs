@@ -41,15 +41,9 @@ impl Host {
     pub(super) fn open(&self, path: &Path, flags: OFlag, last: Last) -> Found {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parts = parts(path)?;
-        let relative: PathBuf = if parts.is_empty() {
-            PathBuf::from(".")
-        } else {
-            parts.iter().collect()
-        };
+        let relative: PathBuf = if parts.is_empty() { PathBuf::from(".") } else { parts.iter().collect() };
         let how = OpenHow::new().flags(flags).resolve(
-            ResolveFlag::RESOLVE_NO_SYMLINKS
-                | ResolveFlag::RESOLVE_NO_MAGICLINKS
-                | ResolveFlag::RESOLVE_BENEATH,
+            ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_BENEATH,
         );
         let keeps_link = last == Last::Keep || !flags.contains(OFlag::O_PATH);
         match openat2(&self.0.folder, &relative, how) {
@@ -61,13 +55,7 @@ impl Host {
     }
 
     /// The same step by step.
-    pub(super) fn walk(
-        &self,
-        path: &Path,
-        mut parts: VecDeque<OsString>,
-        flags: OFlag,
-        last: Last,
-    ) -> Found {
+    pub(super) fn walk(&self, path: &Path, mut parts: VecDeque<OsString>, flags: OFlag, last: Last) -> Found {
         let mut folders: Vec<OwnedFd> = Vec::new();
         let mut links = 0;
         loop {
@@ -80,9 +68,7 @@ impl Host {
                 continue;
             }
             let look = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let Some(step) =
-                self.opened(path, openat(here, part.as_os_str(), look, Mode::empty()))?
-            else {
+            let Some(step) = self.opened(path, openat(here, part.as_os_str(), look, Mode::empty()))? else {
                 return Ok(None);
             };
             let seen = stat(&step, path)?;
@@ -90,8 +76,7 @@ impl Host {
             if is(&seen, SFlag::S_IFLNK) && !(at_end && last == Last::Keep) {
                 links += 1;
                 self.may_follow(path, here, &seen, links)?;
-                let target =
-                    readlinkat(&step, "").map_err(|e| self.failure("read the link", path, e))?;
+                let target = readlinkat(&step, "").map_err(|e| self.failure("read the link", path, e))?;
                 if Path::new(&target).is_absolute() {
                     folders.clear();
                 }
@@ -152,10 +137,7 @@ impl Host {
     pub(super) fn parent(&self, path: &Path) -> Result<(OwnedFd, OsString)> {
         let mut parts = parts(path)?;
         let Some(name) = parts.pop_back() else {
-            return Err(Error::new(
-                Kind::Prerequisite,
-                format!("{} cannot be replaced", self.root().display()),
-            ));
+            return Err(Error::new(Kind::Prerequisite, format!("{} cannot be replaced", self.root().display())));
         };
         let folder: PathBuf = parts.iter().collect();
         match self.open(&folder, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Last::Follow)? {

@@ -1,9 +1,6 @@
 //! The two extended attributes that a replaced file must keep: its SELinux label and its access ACL.
 //! The only calls into the C library that have no safe wrapper among our crates.
-#![allow(
-    unsafe_code,
-    reason = "fgetxattr and fsetxattr have no safe wrapper in nix"
-)]
+#![allow(unsafe_code, reason = "fgetxattr and fsetxattr have no safe wrapper in nix")]
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -40,14 +37,7 @@ fn get(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
     // An ACL has 8 bytes an entry; the kernel's limit for any attribute is 64 KiB.
     let mut value = vec![0u8; 65536];
     // SAFETY: the name ends in NUL and the buffer is as long as it is said to be.
-    let length = unsafe {
-        libc::fgetxattr(
-            file.as_raw_fd(),
-            name.as_ptr(),
-            value.as_mut_ptr().cast(),
-            value.len(),
-        )
-    };
+    let length = unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
     match Errno::result(length) {
         Ok(length) => {
             value.truncate(length.unsigned_abs());
@@ -60,15 +50,7 @@ fn get(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
 
 fn set(file: &File, name: &CStr, value: &[u8]) -> nix::Result<()> {
     // SAFETY: the name ends in NUL and the value is as long as it is said to be.
-    let result = unsafe {
-        libc::fsetxattr(
-            file.as_raw_fd(),
-            name.as_ptr(),
-            value.as_ptr().cast(),
-            value.len(),
-            0,
-        )
-    };
+    let result = unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     Errno::result(result).map(drop)
 }
 

@@ -20,16 +20,10 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
     }
     let format = "-f=Package: ${Package}\\nStatus: ${Status}\\nVersion: ${Version}\\n\\n";
     // Exit code 1 means that one of them is unknown.
-    let output = Command::new("dpkg-query")
-        .args(["-W", format])
-        .args(names)
-        .run(host)?;
+    let output = Command::new("dpkg-query").args(["-W", format]).args(names).run(host)?;
     match output.status {
         Some(0 | 1) => Ok(find(&output.stdout_text(), names)),
-        _ => Err(
-            Error::new(Kind::PackageManager, "dpkg cannot say what is installed")
-                .detail(output.explain()),
-        ),
+        _ => Err(Error::new(Kind::PackageManager, "dpkg cannot say what is installed").detail(output.explain())),
     }
 }
 
@@ -82,11 +76,7 @@ fn read(paragraph: &str) -> Option<Installed> {
         "config-files" | "not-installed" => return None,
         _ => State::HalfInstalled,
     };
-    Some(Installed {
-        version: header(paragraph, "Version").unwrap_or_default().to_owned(),
-        state,
-        held,
-    })
+    Some(Installed { version: header(paragraph, "Version").unwrap_or_default().to_owned(), state, held })
 }
 
 /// Each paragraph with the package's name: cut where a line begins with `Package: `, which needs no look at other lines.
@@ -144,14 +134,7 @@ Version: 1
 
     #[test]
     fn the_database_says_what_is_there() {
-        let names = [
-            "datadog-fips-proxy",
-            "datadog-agent",
-            "datadog-signing-keys",
-            "datadog",
-            "other",
-            "adduser",
-        ];
+        let names = ["datadog-fips-proxy", "datadog-agent", "datadog-signing-keys", "datadog", "other", "adduser"];
         let found = find(DATABASE, &names);
         let states: Vec<_> = found.iter().map(|f| f.as_ref().map(|i| i.state)).collect();
         assert_eq!(

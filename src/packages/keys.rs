@@ -23,11 +23,7 @@ pub struct Pinned {
 }
 
 const fn pin(file: &'static str, fingerprint: &str, note: &'static str) -> Pinned {
-    Pinned {
-        file,
-        fingerprint: Fingerprint::pinned(fingerprint),
-        note,
-    }
+    Pinned { file, fingerprint: Fingerprint::pinned(fingerprint), note }
 }
 
 /// The keys of one kind of repository.
@@ -66,11 +62,7 @@ impl Family {
 }
 
 const APT: [Pinned; 4] = [
-    pin(
-        "DATADOG_APT_KEY_06462314.public",
-        "D18886567EABAD8B2D2526900D826EB906462314",
-        "the next one, expires in 2033",
-    ),
+    pin("DATADOG_APT_KEY_06462314.public", "D18886567EABAD8B2D2526900D826EB906462314", "the next one, expires in 2033"),
     pin(
         "DATADOG_APT_KEY_C0962C7D.public",
         "5F1E256061D813B125E156E8E6266D4AC0962C7D",
@@ -81,11 +73,7 @@ const APT: [Pinned; 4] = [
         "D75CEA17048B9ACBF186794B32637D44F14F620E",
         "the previous one, expires in 2032",
     ),
-    pin(
-        "DATADOG_APT_KEY_382E94DE.public",
-        "A2923DFF56EDA6E76E55E492D3A80E30382E94DE",
-        "expired in 2022",
-    ),
+    pin("DATADOG_APT_KEY_382E94DE.public", "A2923DFF56EDA6E76E55E492D3A80E30382E94DE", "expired in 2022"),
 ];
 
 const RPM: [Pinned; 4] = [
@@ -94,21 +82,9 @@ const RPM: [Pinned; 4] = [
         "2416A37757B1BB0268B3634B52AFC5994F09D16B",
         "active from April 2028, expires in 2033",
     ),
-    pin(
-        "DATADOG_RPM_KEY_B01082D3.public",
-        "7408BFD56BC5BF0C361AAAE85D88EEA3B01082D3",
-        "in use, expires in 2028",
-    ),
-    pin(
-        "DATADOG_RPM_KEY_FD4BF915.public",
-        "C6559B690CA882F023BDF3F63F4D1729FD4BF915",
-        "retired in 2024",
-    ),
-    pin(
-        "DATADOG_RPM_KEY_E09422B3.public",
-        "A4C0B90D7443CF6E4E8AA341F1068E14E09422B3",
-        "retired in 2022",
-    ),
+    pin("DATADOG_RPM_KEY_B01082D3.public", "7408BFD56BC5BF0C361AAAE85D88EEA3B01082D3", "in use, expires in 2028"),
+    pin("DATADOG_RPM_KEY_FD4BF915.public", "C6559B690CA882F023BDF3F63F4D1729FD4BF915", "retired in 2024"),
+    pin("DATADOG_RPM_KEY_E09422B3.public", "A4C0B90D7443CF6E4E8AA341F1068E14E09422B3", "retired in 2022"),
 ];
 
 /// A trusted key that may sign now.
@@ -160,12 +136,7 @@ pub struct Fetched {
 }
 
 /// Reads one key file: binary, or any number of armored blocks. `source` is its URL or path, for the error (exit code 5).
-pub fn read(
-    source: &str,
-    data: &[u8],
-    trusted: &[Fingerprint],
-    now: SystemTime,
-) -> Result<KeyFile> {
+pub fn read(source: &str, data: &[u8], trusted: &[Fingerprint], now: SystemTime) -> Result<KeyFile> {
     Ok(sort(certificates(source, data)?, trusted, now))
 }
 
@@ -193,11 +164,7 @@ pub fn fetch(
 
 /// Chooses among key files that were read or downloaded, each with its name. Copies of one key are put together, so
 /// that a revocation in any of them counts.
-pub fn choose(
-    files: Vec<(String, Result<Vec<u8>>)>,
-    trusted: &[Fingerprint],
-    now: SystemTime,
-) -> Result<Fetched> {
+pub fn choose(files: Vec<(String, Result<Vec<u8>>)>, trusted: &[Fingerprint], now: SystemTime) -> Result<Fetched> {
     let mut notes = Vec::new();
     let mut failures = Vec::new();
     let mut seen = Vec::new();
@@ -227,10 +194,7 @@ pub fn choose(
             notes.push(format!("signing key {}: {note}", key.0.fingerprint));
         }
     }
-    Ok(Fetched {
-        keys: usable,
-        notes,
-    })
+    Ok(Fetched { keys: usable, notes })
 }
 
 /// A binary keyring of these keys: each once, in the order of their fingerprints, so that equal keys give equal bytes.
@@ -244,16 +208,13 @@ pub fn keyring(keys: &[Key]) -> Vec<u8> {
 /// The keys of a keyring that is in place, and whether each could be used now. Empty for anything that is no keyring.
 pub fn fingerprints_in(keyring: &[u8], now: SystemTime) -> Vec<(Fingerprint, bool)> {
     let keys = merged(openpgp::parse(keyring).unwrap_or_default());
-    keys.iter()
-        .filter_map(|key| Some((key.fingerprint()?, key.check(now).is_ok())))
-        .collect()
+    keys.iter().filter_map(|key| Some((key.fingerprint()?, key.check(now).is_ok()))).collect()
 }
 
 fn certificates(source: &str, data: &[u8]) -> Result<Vec<Certificate>> {
     openpgp::parse(data).map_err(|what| {
-        Error::new(Kind::Repository, format!("{source} {what}")).hint(
-            "open that address in a browser: a proxy, a login page or a wrong URL may answer in its place",
-        )
+        Error::new(Kind::Repository, format!("{source} {what}"))
+            .hint("open that address in a browser: a proxy, a login page or a wrong URL may answer in its place")
     })
 }
 
@@ -292,11 +253,7 @@ fn sort(certificates: Vec<Certificate>, trusted: &[Fingerprint], now: SystemTime
     file
 }
 
-fn none_usable(
-    mut failures: Vec<Error>,
-    seen: Vec<String>,
-    left_out: &[(String, Reason)],
-) -> Error {
+fn none_usable(mut failures: Vec<Error>, seen: Vec<String>, left_out: &[(String, Reason)]) -> Error {
     if seen.is_empty() {
         // The same cause for every file, mostly: the first error says it, with its own hint and exit code.
         let Some(mut first) = (!failures.is_empty()).then(|| failures.remove(0)) else {
@@ -340,8 +297,7 @@ fn none_usable(
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let day =
-            |t: &SystemTime| humantime::format_rfc3339_seconds(*t).to_string()[..10].to_owned();
+        let day = |t: &SystemTime| humantime::format_rfc3339_seconds(*t).to_string()[..10].to_owned();
         match self {
             Reason::Untrusted => f.write_str("its fingerprint is not among the trusted ones"),
             Reason::Expired(at) => write!(f, "it expired on {}", day(at)),

@@ -43,10 +43,7 @@ fn a_trusted_key_is_usable() {
     let file = file(PLAIN);
     assert_eq!(file.left_out, []);
     assert_eq!(file.usable[0].fingerprint(), APT_LAB);
-    assert_eq!(
-        file.usable[0].user(),
-        "Lab Repository (RSA) <apt@lab.example>"
-    );
+    assert_eq!(file.usable[0].user(), "Lab Repository (RSA) <apt@lab.example>");
     assert_eq!(file.usable[0].expires(), None);
 }
 
@@ -79,10 +76,7 @@ fn an_expired_key_is_left_out_with_its_day() {
 
 #[test]
 fn the_newest_self_signature_says_when_a_key_expires() {
-    for both in [
-        format!("{EXPIRED}{EXTENDED}"),
-        format!("{EXTENDED}{EXPIRED}"),
-    ] {
+    for both in [format!("{EXPIRED}{EXTENDED}"), format!("{EXTENDED}{EXPIRED}")] {
         let file = file(&both);
         assert_eq!(file.usable.len(), 1);
         assert!(file.usable[0].expires() > Some(now()));
@@ -94,10 +88,7 @@ fn a_revocation_in_any_copy_counts() {
     assert_eq!(usable(UNREVOKED), [LEAKED]);
     let file = file(&format!("{REVOKED}{UNREVOKED}"));
     assert!(file.usable.is_empty());
-    assert_eq!(
-        file.left_out[0].1.to_string(),
-        "its owner revoked it (it leaked)"
-    );
+    assert_eq!(file.left_out[0].1.to_string(), "its owner revoked it (it leaked)");
 }
 
 #[test]
@@ -121,13 +112,7 @@ fn a_key_of_tomorrow_is_left_out() {
 fn a_stranger_is_left_out() {
     let file = file(&format!("{STRANGER}{PLAIN}"));
     assert_eq!(file.usable.len(), 1);
-    assert_eq!(
-        file.left_out,
-        [(
-            "93478D92913006168C691596D720E220C2FE0661".into(),
-            Reason::Untrusted
-        )]
-    );
+    assert_eq!(file.left_out, [("93478D92913006168C691596D720E220C2FE0661".into(), Reason::Untrusted)]);
 }
 
 #[test]
@@ -159,18 +144,9 @@ fn the_keyring_is_binary_sorted_and_without_doubles() {
     let ring = keyring(&keys);
     let reversed: Vec<Key> = keys.iter().rev().cloned().chain(keys.clone()).collect();
     assert_eq!(keyring(&reversed), ring);
-    assert_eq!(
-        fingerprints_in(&ring, now()),
-        [(APT_LAB, true), (OLD, true)]
-    );
-    assert_eq!(
-        read("ring", &ring, &TRUSTED, now()).unwrap().usable.len(),
-        2
-    );
-    assert_eq!(
-        fingerprints_in(REVOKED.as_bytes(), now()),
-        [(LEAKED, false)]
-    );
+    assert_eq!(fingerprints_in(&ring, now()), [(APT_LAB, true), (OLD, true)]);
+    assert_eq!(read("ring", &ring, &TRUSTED, now()).unwrap().usable.len(), 2);
+    assert_eq!(fingerprints_in(REVOKED.as_bytes(), now()), [(LEAKED, false)]);
     assert!(fingerprints_in(b"", now()).is_empty());
     assert!(fingerprints_in(b"\xffnonsense", now()).is_empty());
 }
@@ -178,10 +154,7 @@ fn the_keyring_is_binary_sorted_and_without_doubles() {
 #[test]
 fn what_is_no_key_is_named() {
     let what = |data: &[u8]| read("URL", data, &TRUSTED, now()).unwrap_err().what;
-    assert_eq!(
-        what(b"<!DOCTYPE html>\n<html>"),
-        "URL is not an OpenPGP key (it begins with `<!DOCTYPE html>`)"
-    );
+    assert_eq!(what(b"<!DOCTYPE html>\n<html>"), "URL is not an OpenPGP key (it begins with `<!DOCTYPE html>`)");
     assert_eq!(what(b" \n"), "URL is not an OpenPGP key (it is empty)");
     assert!(what(b"\x1b[31mred").contains("`[31mred`"));
     assert!(what(&PLAIN.as_bytes()[..600]).contains("cut short"));
@@ -205,18 +178,8 @@ fn a_missing_file_is_a_note_where_another_gives_a_key() {
 fn without_a_trusted_key_the_error_says_what_was_seen() {
     let error = choose(files(&[("mirror.asc", STRANGER)]), &TRUSTED, now()).unwrap_err();
     assert_eq!(error.kind, Kind::Repository);
-    assert!(
-        error
-            .detail
-            .iter()
-            .any(|d| d.contains("mirror.asc holds 93478D"))
-    );
-    assert!(
-        error
-            .hint
-            .unwrap()
-            .contains("DD_REPO_KEY_FINGERPRINTS=93478D92913006168C691596D720E220C2FE0661")
-    );
+    assert!(error.detail.iter().any(|d| d.contains("mirror.asc holds 93478D")));
+    assert!(error.hint.unwrap().contains("DD_REPO_KEY_FINGERPRINTS=93478D92913006168C691596D720E220C2FE0661"));
     let error = choose(files(&[("old.asc", EXPIRED)]), &TRUSTED, now()).unwrap_err();
     assert!(error.detail[0].contains("expired on 2022"));
     let error = choose(files(&[("a", "<html>"), ("b", "<html>")]), &TRUSTED, now()).unwrap_err();
@@ -233,10 +196,7 @@ fn the_vendors_file_names_end_in_their_fingerprints() {
         }
     }
     let urls = urls("https://mirror.example/keys/", Family::Apt);
-    assert_eq!(
-        urls[0],
-        "https://mirror.example/keys/DATADOG_APT_KEY_CURRENT.public"
-    );
+    assert_eq!(urls[0], "https://mirror.example/keys/DATADOG_APT_KEY_CURRENT.public");
 }
 
 proptest::proptest! {

@@ -51,6 +51,19 @@ pub enum State {
     HalfInstalled,
 }
 
+impl State {
+    /// As dpkg calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Installed => "installed",
+            State::Triggers => "installed (triggers pending)",
+            State::HalfConfigured => "half-configured",
+            State::Unpacked => "unpacked",
+            State::HalfInstalled => "half-installed",
+        }
+    }
+}
+
 /// What every call of a package manager needs.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
@@ -72,17 +85,11 @@ impl Session<'_> {
 
 impl PackageSpec {
     pub fn newest(name: impl Into<String>) -> Self {
-        PackageSpec {
-            name: name.into(),
-            version: None,
-        }
+        PackageSpec { name: name.into(), version: None }
     }
 
     pub fn exactly(name: impl Into<String>, version: impl Into<String>) -> Self {
-        PackageSpec {
-            name: name.into(),
-            version: Some(version.into()),
-        }
+        PackageSpec { name: name.into(), version: Some(version.into()) }
     }
 }
 

@@ -67,21 +67,13 @@ impl Certificate {
     /// The fingerprint, of whatever length, in hexadecimal digits.
     pub fn name(&self) -> String {
         let bytes = self.primary.fingerprint();
-        bytes
-            .as_bytes()
-            .iter()
-            .map(|b| format!("{b:02X}"))
-            .collect()
+        bytes.as_bytes().iter().map(|b| format!("{b:02X}")).collect()
     }
 
     /// Adds what another copy of the same key knows: a revocation, a later expiry.
     pub fn merge(&mut self, other: Certificate) {
         for theirs in other.components {
-            match self
-                .components
-                .iter_mut()
-                .find(|c| c.packet == theirs.packet)
-            {
+            match self.components.iter_mut().find(|c| c.packet == theirs.packet) {
                 Some(ours) => {
                     for signature in theirs.signatures {
                         if !ours.signatures.contains(&signature) {
@@ -140,22 +132,11 @@ impl Certificate {
         if let Some(bits) = self.rsa_bits().filter(|bits| *bits < 2048) {
             notes.push(format!("an RSA key of {bits} bits is weak"));
         }
-        Ok(Valid {
-            fingerprint,
-            user: user.unwrap_or_default(),
-            expires,
-            notes,
-            bytes,
-        })
+        Ok(Valid { fingerprint, user: user.unwrap_or_default(), expires, notes, bytes })
     }
 
     /// Direct key signatures to keep. A revocation ends it all.
-    fn direct(
-        &self,
-        component: &Component,
-        now: SystemTime,
-        own: &mut Vec<Signature>,
-    ) -> Result<Vec<Packet>, Invalid> {
+    fn direct(&self, component: &Component, now: SystemTime, own: &mut Vec<Signature>) -> Result<Vec<Packet>, Invalid> {
         let mut kept = Vec::new();
         for (packet, signature) in signatures(component) {
             let revokes = match signature.typ() {
@@ -168,9 +149,7 @@ impl Certificate {
             }
             if revokes {
                 let reason = signature.revocation_reason_string();
-                return Err(Invalid::Revoked(
-                    reason.map(|r| packet::printable(r)).unwrap_or_default(),
-                ));
+                return Err(Invalid::Revoked(reason.map(|r| packet::printable(r)).unwrap_or_default()));
             }
             if in_force(&signature, now) {
                 kept.push(packet.clone());
@@ -181,12 +160,7 @@ impl Certificate {
     }
 
     /// The self-certifications to keep of a user id; none where it is revoked.
-    fn user(
-        &self,
-        component: &Component,
-        now: SystemTime,
-        own: &mut Vec<Signature>,
-    ) -> Vec<Packet> {
+    fn user(&self, component: &Component, now: SystemTime, own: &mut Vec<Signature>) -> Vec<Packet> {
         let Some(Parsed::UserId(id)) = component.packet.parse() else {
             return Vec::new();
         };
@@ -197,9 +171,7 @@ impl Certificate {
             let revokes = signature.typ() == Some(SignatureType::CertRevocation);
             if !(revokes || signature.is_certification())
                 || !self.claims_to_sign(&signature)
-                || signature
-                    .verify_certification(&self.primary, Tag::UserId, &id)
-                    .is_err()
+                || signature.verify_certification(&self.primary, Tag::UserId, &id).is_err()
             {
                 continue;
             }
@@ -225,10 +197,7 @@ impl Certificate {
         let mut kept = Vec::new();
         let mut bound = false;
         for (packet, signature) in signatures(component) {
-            if signature
-                .verify_subkey_binding(&self.primary, &subkey)
-                .is_err()
-            {
+            if signature.verify_subkey_binding(&self.primary, &subkey).is_err() {
                 continue;
             }
             if signature.typ() == Some(SignatureType::SubkeyBinding) {
@@ -236,10 +205,7 @@ impl Certificate {
                 let agreed = |s: &Signature| s.verify_primary_key_binding(&subkey, &self.primary);
                 let signs = signature.key_flags().sign();
                 if !in_force(&signature, now)
-                    || signs
-                        && signature
-                            .embedded_signature()
-                            .is_none_or(|s| agreed(s).is_err())
+                    || signs && signature.embedded_signature().is_none_or(|s| agreed(s).is_err())
                 {
                     continue;
                 }
@@ -292,19 +258,13 @@ fn certificates(packets: Vec<Packet>) -> Result<Vec<Certificate>, String> {
             _ => false,
         };
         any_key |= packet.tag == PUBLIC_KEY;
-        let component = |packet| Component {
-            packet,
-            signatures: Vec::new(),
-        };
+        let component = |packet| Component { packet, signatures: Vec::new() };
         match (packet.tag, found.last_mut()) {
             (PUBLIC_KEY, _) => {
                 let parsed = packet.parse();
                 known_key = matches!(parsed, Some(Parsed::PublicKey(_)));
                 if let Some(Parsed::PublicKey(primary)) = parsed {
-                    found.push(Certificate {
-                        primary,
-                        components: vec![component(packet)],
-                    });
+                    found.push(Certificate { primary, components: vec![component(packet)] });
                 }
             }
             (USER_ID | PUBLIC_SUBKEY, Some(key)) if known_key => {
@@ -331,18 +291,13 @@ fn signatures(component: &Component) -> impl Iterator<Item = (&Packet, Signature
         let Some(Parsed::Signature(signature)) = packet.parse() else {
             return None;
         };
-        let broken = matches!(
-            signature.hash_alg(),
-            None | Some(HashAlgorithm::Md5 | HashAlgorithm::Ripemd160)
-        );
+        let broken = matches!(signature.hash_alg(), None | Some(HashAlgorithm::Md5 | HashAlgorithm::Ripemd160));
         // "Critical" means: whoever does not understand this must not accept the signature.
         let foreign = signature.config()?.hashed_subpackets().any(|s| {
             s.is_critical
                 && matches!(
                     s.data,
-                    SubpacketData::Other(..)
-                        | SubpacketData::Experimental(..)
-                        | SubpacketData::Notation(_)
+                    SubpacketData::Other(..) | SubpacketData::Experimental(..) | SubpacketData::Notation(_)
                 )
         });
         (!broken && !foreign).then_some((packet, signature))
@@ -354,9 +309,7 @@ fn in_force(signature: &Signature, now: SystemTime) -> bool {
     let Some(created) = signature.created().map(SystemTime::from) else {
         return false;
     };
-    let life = signature
-        .signature_expiration_time()
-        .map_or(0, |d| d.as_secs());
+    let life = signature.signature_expiration_time().map_or(0, |d| d.as_secs());
     created <= now && (life == 0 || now < created + Duration::from_secs(life.into()))
 }
 
@@ -364,11 +317,8 @@ fn in_force(signature: &Signature, now: SystemTime) -> bool {
 impl Certificate {
     /// Adds all parts of another key, as a hostile server would.
     pub fn graft(&mut self, other: &Certificate) {
-        self.components[0]
-            .signatures
-            .extend(other.components[0].signatures.clone());
-        self.components
-            .extend(other.components[1..].iter().cloned());
+        self.components[0].signatures.extend(other.components[0].signatures.clone());
+        self.components.extend(other.components[1..].iter().cloned());
     }
 
     /// Damages every signature in its last byte.

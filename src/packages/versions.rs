@@ -2,79 +2,15 @@
 
 use std::cmp::Ordering;
 
-use crate::types::Version;
-
-/// A version that the operator asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pin {
-    /// The newest release of a minor version: 7.20.
-    Minor { major: u32, minor: u32 },
-    /// This release or pre-release: 7.20.2, 7.35.0~rc.5.
-    Exact(Version),
-}
-
-impl Pin {
-    /// Reads `DD_AGENT_MINOR_VERSION` as the official script documents it: `20`, `20.0`, `35.0~rc.5`.
-    pub fn agent(major: u32, minor: &str) -> Result<Pin, String> {
-        let bad = |_| {
-            format!(
-                "`{}` is not a minor version such as 58, 58.2 or 58.0~rc.3",
-                minor.escape_debug()
-            )
-        };
-        if !minor.is_empty() && minor.bytes().all(|c| c.is_ascii_digit()) {
-            let minor = minor.parse().map_err(|_| bad(String::new()))?;
-            return Ok(Pin::Minor { major, minor });
-        }
-        // Version knows 7.58~rc.3 and 1:7.58.2, too; the script does not.
-        let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
-        match minor.split_once('.') {
-            Some((before, patch))
-                if before.bytes().all(|c| c.is_ascii_digit()) && digits(patch) =>
-            {
-                let version = format!("{major}.{minor}").parse().map_err(bad)?;
-                Ok(Pin::Exact(version))
-            }
-            _ => Err(bad(String::new())),
-        }
-    }
-
-    /// A whole version: `7.58.2`, or `1.1` for the newest 1.1 of the proxy. An epoch and a revision are ignored.
-    pub fn version(text: &str) -> Result<Pin, String> {
-        match text.split_once('.') {
-            Some((major, minor)) if major.bytes().all(|c| c.is_ascii_digit()) => {
-                let major = major
-                    .parse()
-                    .map_err(|_| format!("`{major}` is not a version number"))?;
-                Pin::agent(major, minor)
-            }
-            _ => Ok(Pin::Exact(text.parse()?)),
-        }
-    }
-
-    /// Whether a version fulfils the wish.
-    pub fn matches(&self, version: &Version) -> bool {
-        match self {
-            Pin::Minor { major, minor } => {
-                is_release(version) && (version.major, version.minor) == (*major, *minor)
-            }
-            Pin::Exact(wanted) => wanted == version,
-        }
-    }
-}
+use crate::types::{Pin, Version};
 
 /// The newest of the package manager's version strings (`1:7.58.2-1`) that fulfils the pin; without one, the newest
 /// release. Pre-releases are only chosen where they are asked for. Strings that are no versions are passed over.
-pub fn choose<'a>(
-    available: impl IntoIterator<Item = &'a str>,
-    pin: Option<&Pin>,
-) -> Option<&'a str> {
-    let versions = available
-        .into_iter()
-        .filter_map(|text| Some((text.parse::<Version>().ok()?, text)));
+pub fn choose<'a>(available: impl IntoIterator<Item = &'a str>, pin: Option<&Pin>) -> Option<&'a str> {
+    let versions = available.into_iter().filter_map(|text| Some((text.parse::<Version>().ok()?, text)));
     let wanted = versions.filter(|(version, _)| match pin {
         Some(pin) => pin.matches(version),
-        None => is_release(version),
+        None => version.is_release(),
     });
     let newest = wanted.max_by(|(a, a_text), (b, b_text)| {
         let numbers = |v: &Version| (v.major, v.minor, v.patch);
@@ -82,11 +18,6 @@ pub fn choose<'a>(
         by_number.then_with(|| compare_debian(a_text, b_text))
     });
     newest.map(|(_, text)| text)
-}
-
-/// A suffix after `+` names a build, not a pre-release.
-fn is_release(version: &Version) -> bool {
-    version.pre.as_ref().is_none_or(|pre| pre.starts_with('+'))
 }
 
 /// Orders version strings as dpkg does (deb-version(7)): epoch, version, revision; digits as numbers, `~` before the end.
@@ -185,25 +116,10 @@ mod tests {
 
     #[test]
     fn what_is_no_minor_version_is_refused() {
-        for bad in [
-            "",
-            "x",
-            "20.",
-            ".1",
-            "20.1.1",
-            "20 ",
-            "20;id",
-            "1:20.1",
-            "99999999999",
-            "20~rc.1",
-            "-1",
-        ] {
+        for bad in ["", "x", "20.", ".1", "20.1.1", "20 ", "20;id", "1:20.1", "99999999999", "20~rc.1", "-1"] {
             assert!(Pin::agent(7, bad).is_err(), "{bad}");
         }
-        assert_eq!(
-            Pin::version("1.1").unwrap(),
-            Pin::Minor { major: 1, minor: 1 }
-        );
+        assert_eq!(Pin::version("1.1").unwrap(), Pin::Minor { major: 1, minor: 1 });
         let exact = Pin::Exact(Version::new(7, 58, 2));
         assert_eq!(Pin::version("7.58.2").unwrap(), exact);
         assert_eq!(Pin::version("1:7.58.2-1").unwrap(), exact);

@@ -1,7 +1,7 @@
 //! A wished file against the one that is there: bytes are made here, in memory, before anything is written.
 
-use crate::config::{self, yaml};
 use crate::config::yaml::{Document, Edit, Value};
+use crate::config::{self, yaml};
 use crate::current::{Current, Seen};
 use crate::desired::{AGENT_USER, Base, Content, FileWish, PROXY_CFG, Wish};
 use crate::error::Result;
@@ -12,10 +12,17 @@ use super::Context;
 
 /// What is to be done about one file.
 pub enum FilePlan {
-    Nothing { notes: Vec<String> },
-    Change { change: Box<FileChange>, notes: Vec<String> },
+    Nothing {
+        notes: Vec<String>,
+    },
+    Change {
+        change: Box<FileChange>,
+        notes: Vec<String>,
+    },
     /// What it is made from is still inside a package.
-    Later { changes: Vec<String> },
+    Later {
+        changes: Vec<String>,
+    },
 }
 
 /// The bytes that a file should have, and what that changes.
@@ -126,7 +133,8 @@ fn edited(
             Seen::Present(example) => example.bytes.clone(),
             _ if !context.packages_done => return Ok(Made::Later(summary())),
             _ if wish.path == crate::settings::File::SecurityAgent.path() => {
-                let note = format!("this Agent ships no {example}: system-probe does its work, and the file is not made");
+                let note =
+                    format!("this Agent ships no {example}: system-probe does its work, and the file is not made");
                 return Ok(Made::Stays(vec![note]));
             }
             _ => Vec::new(),
@@ -180,11 +188,14 @@ fn vendor(example: &str, reset: bool, stored: Option<&Stored>, current: &Current
         if context.packages_done {
             return Made::Stays(vec![format!("{example} is not there: {PROXY_CFG} cannot be held against it")]);
         }
-        return if stored.is_some() { Made::Stays(Vec::new()) } else { Made::Later(vec![format!("copy of {example}, unmodified")]) };
+        return if stored.is_some() {
+            Made::Stays(Vec::new())
+        } else {
+            Made::Later(vec![format!("copy of {example}, unmodified")])
+        };
     };
-    let made = |why: String| {
-        Made::Target(Target { bytes: example_file.bytes.clone(), changes: vec![why], notes: Vec::new() })
-    };
+    let made =
+        |why: String| Made::Target(Target { bytes: example_file.bytes.clone(), changes: vec![why], notes: Vec::new() });
     match stored {
         None => made(format!("copy of {example}, unmodified")),
         Some(stored) if stored.bytes == example_file.bytes => Made::Stays(Vec::new()),

@@ -147,7 +147,9 @@ impl Plan {
             let running = state.is_some_and(|s| s.is_running());
             let satellite_rests = unit == AGENT_UNIT
                 && desired.units.iter().any(|wish| {
-                    wish.must_run && wish.name != PROXY_UNIT && !current.units.get(wish.name).is_some_and(|s| s.is_running())
+                    wish.must_run
+                        && wish.name != PROXY_UNIT
+                        && !current.units.get(wish.name).is_some_and(|s| s.is_running())
                 });
             let changed = self.steps.iter().find_map(|step| match step {
                 Step::File(file) if file.read_by == Some(unit) => Some(format!("it reads {}", file.path)),
@@ -155,7 +157,9 @@ impl Plan {
                     Some(format!("it reads {path}"))
                 }
                 Step::Group { group, .. } if unit == AGENT_UNIT => Some(format!("its user joins the group {group}")),
-                Step::Packages(changes) if changes.iter().any(|c| c.name == package) => Some(format!("{package} is new")),
+                Step::Packages(changes) if changes.iter().any(|c| c.name == package) => {
+                    Some(format!("{package} is new"))
+                }
                 _ => None,
             });
             let why = match changed {

@@ -9,7 +9,9 @@ use super::Redactor;
 /// The diff of a file step, without secrets. Empty where only owner or mode change, or where it is no text.
 pub fn unified(file: &FileChange, redactor: &Redactor) -> String {
     let before = file.before.as_ref().map_or(&[][..], |before| &before.bytes);
-    let (Ok(old), Ok(new)) = (std::str::from_utf8(before), std::str::from_utf8(&file.after)) else { return String::new() };
+    let (Ok(old), Ok(new)) = (std::str::from_utf8(before), std::str::from_utf8(&file.after)) else {
+        return String::new();
+    };
     if old == new {
         return String::new();
     }

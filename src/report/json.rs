@@ -36,9 +36,7 @@ impl Document<'_> {
         if let Some(changed) = self.changed {
             out["changed"] = changed.into();
         }
-        let step = |kind: &str, what: &str, details: &[String]| {
-            json!({ "kind": kind, "what": clean(what), "details": details.iter().map(|d| clean(d)).collect::<Vec<_>>() })
-        };
+        let step = |kind: &str, what: &str, details: &[String]| json!({ "kind": kind, "what": clean(what), "details": details.iter().map(|d| clean(d)).collect::<Vec<_>>() });
         if let Some(plan) = self.plan {
             let steps = plan.steps.iter().map(|s| {
                 let mut value = step(s.kind(), &s.describe(), &s.details());

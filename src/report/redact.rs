@@ -9,7 +9,17 @@ const HIDDEN: &str = "********";
 
 /// Words in a key that make its value a secret.
 const WORDS: [&str; 11] = [
-    "api_key", "apikey", "app_key", "appkey", "password", "passwd", "token", "secret", "private_key", "community_string", "credential",
+    "api_key",
+    "apikey",
+    "app_key",
+    "appkey",
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "private_key",
+    "community_string",
+    "credential",
 ];
 
 /// Knows the secrets of a run.
@@ -114,7 +124,8 @@ fn hide_userinfo(line: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let authority = after.find(|c: char| c == '/' || c.is_whitespace() || ['"', '\''].contains(&c)).unwrap_or(after.len());
+        let authority =
+            after.find(|c: char| c == '/' || c.is_whitespace() || ['"', '\''].contains(&c)).unwrap_or(after.len());
         rest = match after[..authority].rfind('@') {
             Some(end) => {
                 out.push_str(HIDDEN);
@@ -161,7 +172,14 @@ mod tests {
     #[test]
     fn what_is_no_secret_stays() {
         let r = Redactor::default();
-        for text in ["site: ddog-gov.com", "api_key: ENC[key]", "api_key:", "secret_backend_command: /x", "fips.enabled: true", "a: http://x/y@z"] {
+        for text in [
+            "site: ddog-gov.com",
+            "api_key: ENC[key]",
+            "api_key:",
+            "secret_backend_command: /x",
+            "fips.enabled: true",
+            "a: http://x/y@z",
+        ] {
             assert_eq!(r.text(text), text);
         }
     }

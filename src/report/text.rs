@@ -113,7 +113,13 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
     if desired.asked.cws_on() {
         out.push_str("Cloud Workload Security (CWS) is on.\n");
     }
-    let _ = writeln!(out, "{} checks passed, {} warnings, {} not looked at.", count(Status::Pass), count(Status::Warn), count(Status::Skipped));
+    let _ = writeln!(
+        out,
+        "{} checks passed, {} warnings, {} not looked at.",
+        count(Status::Pass),
+        count(Status::Warn),
+        count(Status::Skipped)
+    );
     if let Some(path) = proof {
         let _ = writeln!(out, "Proof for your auditor: {path} (`ddinstall verify` makes it anew).");
     }

@@ -38,10 +38,7 @@ impl FromStr for Fingerprint {
     /// Reads 40 hexadecimal digits of either case; spaces and a leading `0x` are allowed, as gpg prints them.
     fn from_str(text: &str) -> Result<Self, String> {
         let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        let digits = digits
-            .strip_prefix("0x")
-            .unwrap_or(&digits)
-            .to_ascii_uppercase();
+        let digits = digits.strip_prefix("0x").unwrap_or(&digits).to_ascii_uppercase();
         if digits.len() != 40 || !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
             return Err("a key fingerprint has 40 hexadecimal digits".into());
         }
@@ -61,9 +58,7 @@ mod tests {
 
     #[test]
     fn reads_what_gpg_prints() {
-        let f: Fingerprint = "5F1E 2560 61D8 13B1 25E1  56E8 E626 6D4A C096 2C7D"
-            .parse()
-            .unwrap();
+        let f: Fingerprint = "5F1E 2560 61D8 13B1 25E1  56E8 E626 6D4A C096 2C7D".parse().unwrap();
         assert_eq!(f.to_string(), "5F1E256061D813B125E156E8E6266D4AC0962C7D");
         assert_eq!("0x5f1e256061d813b125e156e8e6266d4ac0962c7d".parse(), Ok(f));
     }
@@ -71,10 +66,6 @@ mod tests {
     #[test]
     fn a_short_key_id_is_no_fingerprint() {
         assert!("C0962C7D".parse::<Fingerprint>().is_err());
-        assert!(
-            "5F1E256061D813B125E156E8E6266D4AC0962C7é"
-                .parse::<Fingerprint>()
-                .is_err()
-        );
+        assert!("5F1E256061D813B125E156E8E6266D4AC0962C7é".parse::<Fingerprint>().is_err());
     }
 }

@@ -14,12 +14,7 @@ pub enum Pin {
 impl Pin {
     /// Reads `DD_AGENT_MINOR_VERSION` as the official script documents it: `20`, `20.0`, `35.0~rc.5`.
     pub fn agent(major: u32, minor: &str) -> Result<Pin, String> {
-        let bad = |_| {
-            format!(
-                "`{}` is not a minor version such as 58, 58.2 or 58.0~rc.3",
-                minor.escape_debug()
-            )
-        };
+        let bad = |_| format!("`{}` is not a minor version such as 58, 58.2 or 58.0~rc.3", minor.escape_debug());
         if !minor.is_empty() && minor.bytes().all(|c| c.is_ascii_digit()) {
             let minor = minor.parse().map_err(|_| bad(String::new()))?;
             return Ok(Pin::Minor { major, minor });
@@ -30,9 +25,7 @@ impl Pin {
         let version = format!("{major}.{minor}").parse().map_err(bad)?;
         // 7.58~rc.3 has no patch version, which the script does not know either.
         match minor.split_once('.') {
-            Some((_, patch)) if patch.starts_with(|c: char| c.is_ascii_digit()) => {
-                Ok(Pin::Exact(version))
-            }
+            Some((_, patch)) if patch.starts_with(|c: char| c.is_ascii_digit()) => Ok(Pin::Exact(version)),
             _ => Err(bad(String::new())),
         }
     }
@@ -41,9 +34,7 @@ impl Pin {
     pub fn version(text: &str) -> Result<Pin, String> {
         match text.split_once('.') {
             Some((major, minor)) if major.bytes().all(|c| c.is_ascii_digit()) => {
-                let major = major
-                    .parse()
-                    .map_err(|_| format!("`{major}` is not a version number"))?;
+                let major = major.parse().map_err(|_| format!("`{major}` is not a version number"))?;
                 Pin::agent(major, minor)
             }
             _ => Ok(Pin::Exact(text.parse()?)),
@@ -61,14 +52,11 @@ impl Pin {
     /// Whether a version fulfils the wish.
     pub fn matches(&self, version: &Version) -> bool {
         match self {
-            Pin::Minor { major, minor } => {
-                version.is_release() && (version.major, version.minor) == (*major, *minor)
-            }
+            Pin::Minor { major, minor } => version.is_release() && (version.major, version.minor) == (*major, *minor),
             Pin::Exact(wanted) => wanted == version,
         }
     }
 }
-
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -49,10 +49,7 @@ impl FromStr for Site {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
         if text.contains("://") || text.contains('/') {
-            return Err(
-                "a site is a host name such as ddog-gov.com, without https:// and without a path"
-                    .into(),
-            );
+            return Err("a site is a host name such as ddog-gov.com, without https:// and without a path".into());
         }
         let label = |l: &str| {
             !l.is_empty()
@@ -80,16 +77,9 @@ mod tests {
 
     #[test]
     fn a_url_or_a_shell_fragment_is_no_site() {
-        for bad in [
-            "https://ddog-gov.com",
-            "ddog-gov.com/x",
-            "",
-            "localhost",
-            "a b.com",
-            "$(id).com",
-            "-x.com",
-            "a..com",
-        ] {
+        for bad in
+            ["https://ddog-gov.com", "ddog-gov.com/x", "", "localhost", "a b.com", "$(id).com", "-x.com", "a..com"]
+        {
             assert!(bad.parse::<Site>().is_err(), "{bad}");
         }
         assert!("DDOG-GOV.com".parse::<Site>().unwrap().is_us1_fed());

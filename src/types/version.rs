@@ -15,12 +15,7 @@ pub struct Version {
 
 impl Version {
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Version {
-            major,
-            minor,
-            patch,
-            pre: None,
-        }
+        Version { major, minor, patch, pre: None }
     }
 }
 
@@ -37,13 +32,9 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("`{text}` is not a version such as 7.58.2");
         let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (numbers, tail) = rest.split_at(end);
-        let mut parts = numbers
-            .split('.')
-            .map(|n| n.parse::<u32>().map_err(|_| bad()));
+        let mut parts = numbers.split('.').map(|n| n.parse::<u32>().map_err(|_| bad()));
         let major = parts.next().ok_or_else(bad)??;
         let minor = parts.next().ok_or_else(bad)??;
         let patch = parts.next().unwrap_or(Ok(0))?;
@@ -56,32 +47,22 @@ impl FromStr for Version {
             _ => tail,
         };
         let pre = tail.trim_start_matches(['~', '-']);
-        if !pre
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b".+~-".contains(&c))
-        {
+        if !pre.bytes().all(|c| c.is_ascii_alphanumeric() || b".+~-".contains(&c)) {
             return Err(bad());
         }
-        Ok(Version {
-            major,
-            minor,
-            patch,
-            pre: (!pre.is_empty()).then(|| pre.to_owned()),
-        })
+        Ok(Version { major, minor, patch, pre: (!pre.is_empty()).then(|| pre.to_owned()) })
     }
 }
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         let numbers = |v: &Self| (v.major, v.minor, v.patch);
-        numbers(self)
-            .cmp(&numbers(other))
-            .then_with(|| match (&self.pre, &other.pre) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(a), Some(b)) => a.cmp(b),
-            })
+        numbers(self).cmp(&numbers(other)).then_with(|| match (&self.pre, &other.pre) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => a.cmp(b),
+        })
     }
 }
 

@@ -17,14 +17,8 @@ impl FromStr for YamlPath {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
-        if keys
-            .iter()
-            .any(|k| k.is_empty() || k.chars().any(|c| c.is_control()))
-        {
-            return Err(format!(
-                "`{}` is not a path such as fips.enabled",
-                text.escape_debug()
-            ));
+        if keys.iter().any(|k| k.is_empty() || k.chars().any(|c| c.is_control())) {
+            return Err(format!("`{}` is not a path such as fips.enabled", text.escape_debug()));
         }
         Ok(YamlPath(keys))
     }

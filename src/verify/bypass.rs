@@ -47,7 +47,11 @@ fn document(current: &Current, file: File) -> Option<Document> {
 
 /// Variables in the units' environment file beat datadog.yaml.
 fn environment(host: &Host) -> Check {
-    let check = Check::new("bypass.environment", "no variable of the Agent's units turns the proxy off", "no DD_FIPS_* variable");
+    let check = Check::new(
+        "bypass.environment",
+        "no variable of the Agent's units turns the proxy off",
+        "no DD_FIPS_* variable",
+    );
     let text = match host.read_text(ENVIRONMENT) {
         Ok(text) => text.unwrap_or_default(),
         Err(failure) => return check.unknown(failure.to_string()),
@@ -67,7 +71,10 @@ fn environment(host: &Host) -> Check {
     let found: Vec<&str> = text.lines().filter(off).map(|line| line.split('=').next().unwrap_or(line)).collect();
     match found.is_empty() {
         true => check.passes("none"),
-        false => check.fails(format!("{ENVIRONMENT}: {}", found.join(", ")), format!("remove it from {ENVIRONMENT}, then restart the Agent")),
+        false => check.fails(
+            format!("{ENVIRONMENT}: {}", found.join(", ")),
+            format!("remove it from {ENVIRONMENT}, then restart the Agent"),
+        ),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files as the Agent will read them: values, owners and modes, the vendor's proxy configuration, the repository.
 
-use crate::config::{self, yaml};
 use crate::config::yaml::{Document, Edit, Value};
+use crate::config::{self, yaml};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
@@ -18,10 +18,14 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
     let name = short(wish.path);
     let rights = Check::new(format!("mode.{name}"), format!("owner and mode of {}", wish.path), expected_rights(wish));
     let content = match &wish.content {
-        Content::Edits { .. } => Check::new(format!("file.{name}"), format!("{} is read by the Agent", wish.path), "valid YAML"),
-        Content::Vendor { example, .. } => {
-            Check::new("proxy.config", format!("{} is the vendor's, unmodified", wish.path), format!("equal to {example}"))
+        Content::Edits { .. } => {
+            Check::new(format!("file.{name}"), format!("{} is read by the Agent", wish.path), "valid YAML")
         }
+        Content::Vendor { example, .. } => Check::new(
+            "proxy.config",
+            format!("{} is the vendor's, unmodified", wish.path),
+            format!("equal to {example}"),
+        ),
         Content::Note(_) => Check::new(format!("file.{name}"), format!("{} is there", wish.path), "a file"),
     };
     let stored = match current.file(wish.path) {
@@ -50,14 +54,16 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
                 "it differs from the example in the package: compliance is not guaranteed",
                 "`ddinstall install --reset-proxy-config` takes the vendor's example",
             ),
-            None => content.warns(format!("{example} is not there to compare"), format!("reinstall {}", crate::desired::PROXY)),
+            None => content
+                .warns(format!("{example} is not there to compare"), format!("reinstall {}", crate::desired::PROXY)),
         }),
         Content::Note(_) => checks.push(content.passes("it is there")),
     }
     checks.push(match current.agent_user {
         None => rights.unknown("there is no user dd-agent"),
         Some(agent) => match plan::mistake(&stored.meta, agent, wish.rights.is_public()) {
-            None => rights.passes(format!("user {}, group {}, mode {:04o}", stored.meta.uid, stored.meta.gid, stored.meta.mode)),
+            None => rights
+                .passes(format!("user {}, group {}, mode {:04o}", stored.meta.uid, stored.meta.gid, stored.meta.mode)),
             Some(why) => rights.fails(why, "`ddinstall install` sets it right"),
         },
     });
@@ -79,7 +85,10 @@ fn expected_rights(wish: &FileWish) -> String {
     let r = wish.rights;
     match r.is_public() {
         true => format!("{}:{} {:04o}", r.owner, r.group, r.mode),
-        false => format!("{}:{} {:04o}, or what the vendor's package sets: readable by dd-agent, closed to others", r.owner, r.group, r.mode),
+        false => format!(
+            "{}:{} {:04o}, or what the vendor's package sets: readable by dd-agent, closed to others",
+            r.owner, r.group, r.mode
+        ),
     }
 }
 
@@ -87,7 +96,8 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
     let (path, expected) = match &wish.edit {
         Edit::Set { path, value } => (path, value.clone()),
         Edit::Append { path, .. } => {
-            let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), "the entry is in the list");
+            let check =
+                Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), "the entry is in the list");
             return match plan::holds(document, &wish.edit) {
                 true => check.passes(wish.why),
                 false => check.fails("it is not", "run `ddinstall install`"),
@@ -95,7 +105,8 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
         }
         Edit::Remove { path } => (path, Value::Null),
     };
-    let shown = |value: &Value| if plan::is_secret(&path.to_string()) { "********".into() } else { config::shown(value) };
+    let shown =
+        |value: &Value| if plan::is_secret(&path.to_string()) { "********".into() } else { config::shown(value) };
     let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), shown(&expected));
     match document.get(path) {
         Some(found) if *found == expected => check.passes(shown(found)),
@@ -115,7 +126,11 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
 pub(super) fn repository(host: &Host) -> Vec<Check> {
     let Repository { list, keyring, .. } = Repository::vendor("");
     let (list, keyring) = (list.display().to_string(), keyring.display().to_string());
-    let entry = Check::new("repository.entry", "updates can be installed", "an apt entry for the vendor's repository or a mirror");
+    let entry = Check::new(
+        "repository.entry",
+        "updates can be installed",
+        "an apt entry for the vendor's repository or a mirror",
+    );
     let ring = Check::new("repository.keyring", "updates are checked by signature", "a keyring with a usable key");
     let entry = match host.read_text(&list) {
         Ok(Some(text)) if text.lines().any(|line| line.trim_start().starts_with("deb ")) => entry.passes(list),
@@ -149,4 +164,3 @@ fn short(path: &str) -> String {
         _ => last.to_owned(),
     }
 }
-

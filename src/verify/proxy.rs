@@ -10,7 +10,6 @@ use crate::host::{Host, units};
 
 use super::{Check, Reach};
 
-
 /// Metrics, and the validation of API keys, enter the proxy here (`setupFipsEndpoints`, offset 1).
 const METRICS_PORT: u16 = 9804;
 const PATH: &str = "/api/v1/validate";
@@ -54,13 +53,15 @@ fn ports(current: &Current, root: bool) -> Check {
         }
     }
     if !wrong.is_empty() {
-        return check.fails(wrong.join("; "), format!("stop what holds the port, then: systemctl restart {PROXY_UNIT}"));
+        return check
+            .fails(wrong.join("; "), format!("stop what holds the port, then: systemctl restart {PROXY_UNIT}"));
     }
     if unseen && !root {
         return check.unknown("all ports are listened on; by whom, only root may see");
     }
     if unseen {
-        return check.fails("a port is held by a process that is in no unit", format!("systemctl restart {PROXY_UNIT}"));
+        return check
+            .fails("a port is held by a process that is in no unit", format!("systemctl restart {PROXY_UNIT}"));
     }
     check.passes(format!("all {} of them", PORTS.count()))
 }
@@ -84,7 +85,11 @@ fn addresses(current: &Current) -> Check {
 
 /// Reads the unit's current invocation; of each backend the last word counts.
 fn journal(host: &Host, current: &Current) -> Check {
-    let check = Check::new("proxy.journal", "the proxy's log tells of no failure", "no `bind socket`, no backend without a server");
+    let check = Check::new(
+        "proxy.journal",
+        "the proxy's log tells of no failure",
+        "no `bind socket`, no backend without a server",
+    );
     let Some(state) = current.units.get(PROXY_UNIT) else { return check.unknown("systemd does not answer") };
     match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {
         Err(error) => check.unknown(error.to_string()),
@@ -105,7 +110,9 @@ fn complaints(lines: &[String]) -> Vec<String> {
         if line.contains("bind socket") {
             found.retain(|(subject, _)| subject != "bind");
             found.push(("bind".into(), line.trim().to_owned()));
-        } else if let Some((_, rest)) = line.split_once("backend '").filter(|_| line.contains("has no server available")) {
+        } else if let Some((_, rest)) =
+            line.split_once("backend '").filter(|_| line.contains("has no server available"))
+        {
             let backend = rest.split('\'').next().unwrap_or(rest).to_owned();
             found.retain(|(subject, _)| *subject != backend);
             found.push((backend, line.trim().to_owned()));

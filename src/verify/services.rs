@@ -3,8 +3,8 @@
 use crate::current::Current;
 use crate::desired::{AGENT, Desired, PROXY, SYSPROBE_UNIT, Wanted};
 use crate::facts::{Facts, Init};
-use crate::host::system::{self, Lockdown};
 use crate::host::Host;
+use crate::host::system::{self, Lockdown};
 use crate::request::FIRST_FIPS_AGENT;
 use crate::types::Version;
 
@@ -15,12 +15,15 @@ pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
     wanted
         .map(|wish| {
             let needs_fips = wish.name == AGENT && desired.asked.fips_on();
-            let expected = if needs_fips { format!("installed, {FIRST_FIPS_AGENT} or later") } else { "installed".into() };
+            let expected =
+                if needs_fips { format!("installed, {FIRST_FIPS_AGENT} or later") } else { "installed".into() };
             let id = if wish.name == PROXY { "package.proxy" } else { "package.agent" };
             let check = Check::new(id, format!("the package {} is installed", wish.name), expected);
             match current.version(wish.name) {
                 None => match current.packages.get(wish.name) {
-                    Some(half) => check.fails(format!("{} is {}", half.version, half.state.word()), "run `ddinstall install`"),
+                    Some(half) => {
+                        check.fails(format!("{} is {}", half.version, half.state.word()), "run `ddinstall install`")
+                    }
                     None => check.fails("it is not", "run `ddinstall install`"),
                 },
                 Some(version) => {
@@ -53,7 +56,11 @@ pub(super) fn memberships(desired: &Desired, current: &Current) -> Vec<Check> {
 pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<Check> {
     let mut checks = Vec::new();
     for wish in desired.units.iter().filter(|wish| wish.must_run) {
-        let check = Check::new(format!("unit.{}", wish.name.trim_end_matches(".service")), format!("{} runs", wish.name), "active (running)");
+        let check = Check::new(
+            format!("unit.{}", wish.name.trim_end_matches(".service")),
+            format!("{} runs", wish.name),
+            "active (running)",
+        );
         let Some(state) = current.units.get(wish.name) else {
             checks.push(check.unknown("systemd does not answer"));
             continue;
@@ -99,7 +106,10 @@ pub(super) fn cws(host: &Host, facts: &Facts) -> Vec<Check> {
                 .filter(|name| name.ends_with(".policy"))
                 .collect();
             match found.is_empty() {
-                true => policies.warns("none", "policies come with the Agent's package; under FIPS none are sent by remote configuration"),
+                true => policies.warns(
+                    "none",
+                    "policies come with the Agent's package; under FIPS none are sent by remote configuration",
+                ),
                 false => policies.passes(found.join(", ")),
             }
         }
@@ -116,4 +126,3 @@ pub(super) fn cws(host: &Host, facts: &Facts) -> Vec<Check> {
     };
     vec![policies, kernel]
 }
-

@@ -15,11 +15,23 @@ fn host(suite: Suite, repo: Repo) -> Host {
 
 /// By hand, what the documentation says: FIPS and CWS.
 fn configure(host: &Host) {
-    let yaml = format!("api_key: {KEY}\nsite: ddog-gov.com\nfips:\n  enabled: true\n  port_range_start: 9803\n  https: false\n");
+    let yaml = format!(
+        "api_key: {KEY}\nsite: ddog-gov.com\nfips:\n  enabled: true\n  port_range_start: 9803\n  https: false\n"
+    );
     let cfg = host.read("/etc/datadog-fips-proxy/datadog-fips-proxy.cfg.example");
     host.write("/etc/datadog-agent/datadog.yaml", yaml, "dd-agent:dd-agent", 0o640);
-    host.write("/etc/datadog-agent/system-probe.yaml", "runtime_security_config.enabled: true\n", "root:dd-agent", 0o640);
-    host.write("/etc/datadog-agent/security-agent.yaml", "runtime_security_config:\n  enabled: true\n", "root:dd-agent", 0o640);
+    host.write(
+        "/etc/datadog-agent/system-probe.yaml",
+        "runtime_security_config.enabled: true\n",
+        "root:dd-agent",
+        0o640,
+    );
+    host.write(
+        "/etc/datadog-agent/security-agent.yaml",
+        "runtime_security_config:\n  enabled: true\n",
+        "root:dd-agent",
+        0o640,
+    );
     host.write("/etc/datadog-fips-proxy/datadog-fips-proxy.cfg", cfg, "dd-agent:dd-agent", 0o640);
 }
 
@@ -54,7 +66,13 @@ fn the_stand_ins_run_by_plain_apt(suite: Suite) {
     }
     assert_eq!(before["datadog-fips-proxy.service"], after["datadog-fips-proxy.service"]);
     host.sh("dpkg-reconfigure datadog-agent 2>/dev/null || dpkg --configure datadog-agent || apt-get -y --reinstall install datadog-agent");
-    assert_eq!((host.owner("/etc/datadog-agent/system-probe.yaml").as_str(), host.mode("/etc/datadog-agent/system-probe.yaml")), ("dd-agent:dd-agent", 0o440));
+    assert_eq!(
+        (
+            host.owner("/etc/datadog-agent/system-probe.yaml").as_str(),
+            host.mode("/etc/datadog-agent/system-probe.yaml")
+        ),
+        ("dd-agent:dd-agent", 0o440)
+    );
 }
 
 #[test]
@@ -76,11 +94,19 @@ fn the_stand_ins_run_on_trixie() {
 fn an_agent_without_fips_connects_directly_and_rests_its_satellites() {
     let mut host = Host::fresh(Suite::Bookworm)
         .with_agent("7.58.2")
-        .file("/etc/datadog-agent/security-agent.yaml", "runtime_security_config:\n  enabled: false\n", "root:dd-agent", 0o640)
+        .file(
+            "/etc/datadog-agent/security-agent.yaml",
+            "runtime_security_config:\n  enabled: false\n",
+            "root:dd-agent",
+            0o640,
+        )
         .boot();
     host.wait_until(5, "systemctl is-active datadog-agent && ss -Htnp | grep perl | grep -q 127.0.0.2:443");
     // Its file is there, nothing is on in it: it ends by itself and that is no failure.
-    assert_eq!(host.sh("systemctl show -p ActiveState,Result datadog-agent-security"), "Result=success\nActiveState=inactive");
+    assert_eq!(
+        host.sh("systemctl show -p ActiveState,Result datadog-agent-security"),
+        "Result=success\nActiveState=inactive"
+    );
     // Its file is not there: it is not even tried.
     assert_eq!(host.sh("systemctl show -p ConditionResult datadog-agent-sysprobe"), "ConditionResult=no");
     let tree = host.tree();
@@ -146,7 +172,11 @@ my $s = IO::Socket::INET->new("$h:80") or die; print $s "GET $p HTTP/1.0\r\nHost
 #[test]
 fn a_host_without_systemd_takes_the_packages() {
     let keyring = std::fs::read(crate::lab::folder().join("keys/keyring.gpg")).expect("run script/lab first");
-    let host = Host::fresh(Suite::Bookworm).without_systemd().tmpfs("/opt", "10M").file("/lab-keyring.gpg", keyring, "root:root", 0o644).boot();
+    let host = Host::fresh(Suite::Bookworm)
+        .without_systemd()
+        .tmpfs("/opt", "10M")
+        .file("/lab-keyring.gpg", keyring, "root:root", 0o644)
+        .boot();
     assert!(!host.exists("/run/systemd/system"));
     host.sh(INSTALL);
     assert!(host.exists("/etc/systemd/system/multi-user.target.wants/datadog-agent.service"));

@@ -120,7 +120,8 @@ impl Builder {
             let _ = fs::remove_file(&file);
             fs::write(&file, text).expect("/etc/os-release");
         }
-        let binary = std::env::var_os("DDINSTALL_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ddinstall")), PathBuf::from);
+        let binary = std::env::var_os("DDINSTALL_BIN")
+            .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ddinstall")), PathBuf::from);
         let installed = host.path("/usr/local/bin/ddinstall");
         fs::copy(&binary, &installed).unwrap_or_else(|e| panic!("{}: {e}", binary.display()));
         host.boot_again();

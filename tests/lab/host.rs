@@ -86,9 +86,18 @@ impl Host {
 
     /// By unit, the invocation that runs or ran last: another one means that the unit was restarted.
     pub fn invocation_ids(&self) -> BTreeMap<String, String> {
-        let units = ["datadog-agent", "datadog-agent-trace", "datadog-agent-process", "datadog-agent-sysprobe", "datadog-agent-security", "datadog-fips-proxy"];
-        let text = self.sh(&format!("systemctl show -p Id,InvocationID {}", units.map(|u| format!("{u}.service")).join(" ")));
-        let field = |block: &str, name: &str| block.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().to_string();
+        let units = [
+            "datadog-agent",
+            "datadog-agent-trace",
+            "datadog-agent-process",
+            "datadog-agent-sysprobe",
+            "datadog-agent-security",
+            "datadog-fips-proxy",
+        ];
+        let text =
+            self.sh(&format!("systemctl show -p Id,InvocationID {}", units.map(|u| format!("{u}.service")).join(" ")));
+        let field =
+            |block: &str, name: &str| block.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().to_string();
         text.split("\n\n").map(|block| (field(block, "Id="), field(block, "InvocationID="))).collect()
     }
 
@@ -101,7 +110,11 @@ impl Host {
 
     /// From the outside, the control group that commands join. Without a cgroup2 tree here, none.
     fn group(&self) -> String {
-        let top = if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/unified" };
+        let top = if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) {
+            "/sys/fs/cgroup"
+        } else {
+            "/sys/fs/cgroup/unified"
+        };
         let text = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
         let path = text.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default();
         let group = format!("{top}{}/user.slice/lab", path.trim_end_matches("/init.scope"));
@@ -227,7 +240,8 @@ impl Host {
         let at = self.path(path);
         fs::create_dir_all(&at).expect("folder");
         let options = format!("size={size},mode=755");
-        nix::mount::mount(Some("tmpfs"), &at, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str())).expect("tmpfs");
+        nix::mount::mount(Some("tmpfs"), &at, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str()))
+            .expect("tmpfs");
         self.tmpfs.push(path.into());
     }
 }

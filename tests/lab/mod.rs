@@ -131,7 +131,8 @@ impl Keys {
 /// `expired` or `revoked`.
 pub fn fingerprint(name: &str) -> String {
     let file = folder().join("keys/fingerprints.env");
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: run script/lab first", file.display()));
+    let text =
+        std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: run script/lab first", file.display()));
     let prefix = format!("{name}=");
     text.lines()
         .find_map(|line| line.strip_prefix(&prefix))
@@ -141,7 +142,9 @@ pub fn fingerprint(name: &str) -> String {
 
 /// The lab folder.
 pub fn folder() -> PathBuf {
-    std::env::var_os("DDINSTALL_LAB").filter(|v| !v.is_empty()).map_or_else(|| "/var/tmp/ddinstall-lab".into(), PathBuf::from)
+    std::env::var_os("DDINSTALL_LAB")
+        .filter(|v| !v.is_empty())
+        .map_or_else(|| "/var/tmp/ddinstall-lab".into(), PathBuf::from)
 }
 
 /// Runs host.sh and returns what it printed; the test fails if it fails.
@@ -159,9 +162,11 @@ pub(crate) fn host_sh(args: &[&str]) -> String {
 /// Once in each test process: is the lab ready, and what did dead processes leave behind?
 pub(crate) fn begin() {
     static BEGUN: OnceLock<Result<(), String>> = OnceLock::new();
-    let outcome = BEGUN.get_or_init(|| std::panic::catch_unwind(|| host_sh(&["begin"])).map(drop).map_err(|e| {
-        e.downcast_ref::<String>().cloned().unwrap_or_else(|| "host.sh begin failed".into())
-    }));
+    let outcome = BEGUN.get_or_init(|| {
+        std::panic::catch_unwind(|| host_sh(&["begin"]))
+            .map(drop)
+            .map_err(|e| e.downcast_ref::<String>().cloned().unwrap_or_else(|| "host.sh begin failed".into()))
+    });
     if let Err(message) = outcome {
         panic!("{message}");
     }

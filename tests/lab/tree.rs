@@ -52,7 +52,9 @@ impl Tree {
 
     /// Without these paths and what is below them, and without the times of the folders they are in.
     pub fn without(mut self, paths: &[&str]) -> Tree {
-        self.0.retain(|path, _| !paths.iter().any(|p| path == p || path.strip_prefix(p).is_some_and(|rest| rest.starts_with('/'))));
+        self.0.retain(|path, _| {
+            !paths.iter().any(|p| path == p || path.strip_prefix(p).is_some_and(|rest| rest.starts_with('/')))
+        });
         for path in paths {
             if let Some((parent, _)) = path.rsplit_once('/')
                 && let Some(entry) = self.0.get_mut(parent)

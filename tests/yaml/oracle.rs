@@ -16,20 +16,13 @@ pub fn normal(value: &Oracle) -> Oracle {
     match value {
         Oracle::Mapping(map) => {
             let mut out = Oracle::Mapping(Default::default());
-            let is_dotted = |k: &Oracle| {
-                k.as_str()
-                    .is_some_and(|k| k.contains('.') && !k.split('.').any(str::is_empty))
-            };
+            let is_dotted =
+                |k: &Oracle| k.as_str().is_some_and(|k| k.contains('.') && !k.split('.').any(str::is_empty));
             for (key, value) in map.iter().filter(|(k, _)| !is_dotted(k)) {
                 put(&mut out, std::slice::from_ref(key), normal(value));
             }
             for (key, value) in map.iter().filter(|(k, _)| is_dotted(k)) {
-                let keys: Vec<Oracle> = key
-                    .as_str()
-                    .unwrap_or_default()
-                    .split('.')
-                    .map(Oracle::from)
-                    .collect();
+                let keys: Vec<Oracle> = key.as_str().unwrap_or_default().split('.').map(Oracle::from).collect();
                 put(&mut out, &keys, normal(value));
             }
             match &out {
@@ -99,12 +92,7 @@ fn find<'o>(value: &'o Oracle, keys: &[Oracle]) -> Option<&'o Oracle> {
 pub fn expected(before: &Oracle, edits: &[Edit]) -> Oracle {
     let mut data = normal(before);
     for edit in edits {
-        let keys: Vec<Oracle> = edit
-            .path()
-            .keys()
-            .iter()
-            .map(|k| Oracle::from(k.as_str()))
-            .collect();
+        let keys: Vec<Oracle> = edit.path().keys().iter().map(|k| Oracle::from(k.as_str())).collect();
         match edit {
             Edit::Set { value, .. } => {
                 // A map replaces what is there.
@@ -156,11 +144,8 @@ fn oracle(value: &Value) -> Oracle {
         Value::Float(f) => Oracle::from(*f),
         Value::Str(s) => Oracle::from(s.as_str()),
         Value::Seq(items) => Oracle::Sequence(items.iter().map(oracle).collect()),
-        Value::Map(entries) => Oracle::Mapping(
-            entries
-                .iter()
-                .map(|(k, v)| (Oracle::from(k.as_str()), oracle(v)))
-                .collect(),
-        ),
+        Value::Map(entries) => {
+            Oracle::Mapping(entries.iter().map(|(k, v)| (Oracle::from(k.as_str()), oracle(v))).collect())
+        }
     }
 }

@@ -5,12 +5,8 @@ use super::{LIMIT, Refusal};
 /// The text without its byte order mark, and the mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<(&'static str, String), Refusal> {
     if bytes.len() > LIMIT {
-        return Err(Refusal::new(format!(
-            "{} MB of YAML; the limit is {} MB",
-            bytes.len() >> 20,
-            LIMIT >> 20
-        ))
-        .hint("a configuration file of this size is a mistake"));
+        return Err(Refusal::new(format!("{} MB of YAML; the limit is {} MB", bytes.len() >> 20, LIMIT >> 20))
+            .hint("a configuration file of this size is a mistake"));
     }
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let before = &bytes[..e.valid_up_to()];
@@ -25,10 +21,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(&'static str, String), Refusal> {
         let line = 1 + text[..at].bytes().filter(|&b| b == b'\n').count();
         return Err(Refusal::at(
             line,
-            format!(
-                "the character U+{:04X}, which YAML readers treat differently or refuse",
-                c as u32
-            ),
+            format!("the character U+{:04X}, which YAML readers treat differently or refuse", c as u32),
         )
         .hint("remove it, or write it as an escape in double quotes"));
     }

@@ -136,23 +136,14 @@ impl Index {
         let mut found = Vec::new();
         self.descend(parent, keys, &mut Vec::new(), &mut found);
         let score = |chain: &Vec<usize>| -> (usize, u32) {
-            let sure = chain
-                .iter()
-                .map(|&i| self.items[i].score.unwrap_or(0))
-                .sum();
+            let sure = chain.iter().map(|&i| self.items[i].score.unwrap_or(0)).sum();
             (chain.len(), sure)
         };
         found.sort_by_key(|c| std::cmp::Reverse(score(c)));
         found
     }
 
-    fn descend(
-        &self,
-        parent: Option<usize>,
-        keys: &[String],
-        chain: &mut Vec<usize>,
-        found: &mut Vec<Vec<usize>>,
-    ) {
+    fn descend(&self, parent: Option<usize>, keys: &[String], chain: &mut Vec<usize>, found: &mut Vec<Vec<usize>>) {
         let Some((key, rest)) = keys.split_first() else {
             return;
         };
@@ -164,11 +155,7 @@ impl Index {
             if item.live || item.parent != parent || !same_key(&item.key, key) {
                 continue;
             }
-            let usable = if rest.is_empty() {
-                item.score.is_some()
-            } else {
-                item.value.is_empty()
-            };
+            let usable = if rest.is_empty() { item.score.is_some() } else { item.value.is_empty() };
             if !usable {
                 continue;
             }
@@ -180,13 +167,7 @@ impl Index {
     }
 
     /// Ways to make `keys: value` live in `section` where it is documented, the best first.
-    pub fn activations(
-        &self,
-        parsed: &Parsed,
-        section: &Section,
-        keys: &[String],
-        value: &Value,
-    ) -> Vec<Vec<Splice>> {
+    pub fn activations(&self, parsed: &Parsed, section: &Section, keys: &[String], value: &Value) -> Vec<Vec<Splice>> {
         if section.is_flow() {
             return Vec::new();
         }
@@ -207,8 +188,7 @@ impl Index {
                     };
                     indent += 2;
                     if level + 1 == chain.len() && chain.len() < keys.len() {
-                        let new =
-                            render::nested(&keys[chain.len()..], value, indent, Quotes::Plain);
+                        let new = render::nested(&keys[chain.len()..], value, indent, Quotes::Plain);
                         push_lines(parsed, item.line, &mut splice, &new);
                     }
                     splices.push(splice);
@@ -226,9 +206,7 @@ fn candidate(comment: &Comment, line: usize, described: &[(usize, &str)]) -> Opt
     let colon = body.find(':')?;
     let key = body[..colon].trim_end_matches(' ');
     let key_ok = key.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && key.bytes().all(|b| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'/')
-        });
+        && key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'/'));
     let after = &body[colon + 1..];
     if !key_ok || !(after.is_empty() || after.starts_with(' ')) {
         return None;
@@ -247,11 +225,7 @@ fn candidate(comment: &Comment, line: usize, described: &[(usize, &str)]) -> Opt
         key: key.to_owned(),
         live: false,
         parent: None,
-        value: if empty {
-            start..start
-        } else {
-            start..start + value.len()
-        },
+        value: if empty { start..start } else { start..start + value.len() },
         score: (simple || documented).then_some(u32::from(simple) * 2 + u32::from(documented) * 4),
     })
 }
@@ -264,9 +238,7 @@ fn value_part(text: &str) -> &str {
         match quote {
             Some(q) if c == q => quote = None,
             Some(_) => {}
-            None if matches!(c, '"' | '\'') && matches!(previous, ' ' | '[' | '{' | ',') => {
-                quote = Some(c)
-            }
+            None if matches!(c, '"' | '\'') && matches!(previous, ' ' | '[' | '{' | ',') => quote = Some(c),
             None if c == '#' && previous == ' ' => return text[..at].trim_end(),
             None => {}
         }
@@ -277,9 +249,7 @@ fn value_part(text: &str) -> &str {
 
 /// Whether it looks like an example value, not like a sentence.
 fn is_simple(value: &str) -> bool {
-    let wrapped = |open: char, close: char| {
-        value.len() > 1 && value.starts_with(open) && value.ends_with(close)
-    };
+    let wrapped = |open: char, close: char| value.len() > 1 && value.starts_with(open) && value.ends_with(close);
     value.is_empty()
         || !value.contains(' ')
         || wrapped('"', '"')
@@ -291,9 +261,7 @@ fn is_simple(value: &str) -> bool {
 
 /// `@param NAME - …`, the vendor's heading of a setting.
 fn param(body: &str) -> Option<&str> {
-    let rest = body
-        .trim_start_matches(['#', ' '])
-        .strip_prefix("@param ")?;
+    let rest = body.trim_start_matches(['#', ' ']).strip_prefix("@param ")?;
     rest.split_whitespace().next()
 }
 
@@ -330,9 +298,7 @@ fn parent_line(parsed: &Parsed, item: &Item, indent: usize) -> Splice {
 /// What stands behind an example value that is empty, or `{}`.
 fn without_braces(tail: &str) -> &str {
     let tail = tail.trim_end();
-    tail.trim_start_matches(' ')
-        .strip_prefix("{}")
-        .unwrap_or(tail)
+    tail.trim_start_matches(' ').strip_prefix("{}").unwrap_or(tail)
 }
 
 /// Activates a setting's line with its new value, quoted as the example is.
@@ -355,12 +321,7 @@ fn leaf_line(parsed: &Parsed, item: &Item, value: &Value, indent: usize) -> Spli
         return Splice::new(span, format!("{pad}{key}: {written}{tail}"));
     }
     let mut splice = Splice::new(span, format!("{pad}{key}:{tail}"));
-    push_lines(
-        parsed,
-        item.line,
-        &mut splice,
-        &render::block(value, indent + 2, quotes),
-    );
+    push_lines(parsed, item.line, &mut splice, &render::block(value, indent + 2, quotes));
     splice
 }
 
@@ -382,10 +343,7 @@ struct Marks<'t> {
 
 impl<'t> Marks<'t> {
     fn new(parsed: &'t Parsed) -> Self {
-        let mut marks = Marks {
-            live: Vec::new(),
-            values: Vec::new(),
-        };
+        let mut marks = Marks { live: Vec::new(), values: Vec::new() };
         if let Some(root) = &parsed.tree.root {
             marks.visit(root, &parsed.lines);
         }
@@ -394,10 +352,7 @@ impl<'t> Marks<'t> {
 
     fn visit(&mut self, node: &'t Node, lines: &text::Lines) {
         match &node.kind {
-            Kind::Map {
-                flow: false,
-                entries,
-            } => {
+            Kind::Map { flow: false, entries } => {
                 for e in entries {
                     self.live.push((lines.index(e.key.span.start), e));
                     self.visit(&e.key, lines);

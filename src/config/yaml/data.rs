@@ -23,11 +23,7 @@ pub(super) fn of(tree: &Tree, text: &str) -> Result<Value, Refusal> {
     let Some(root) = &tree.root else {
         return Ok(Value::Null);
     };
-    let mut resolver = Resolver {
-        anchors: HashMap::new(),
-        budget: text.len().saturating_mul(4) + 100_000,
-        aliases: 0,
-    };
+    let mut resolver = Resolver { anchors: HashMap::new(), budget: text.len().saturating_mul(4) + 100_000, aliases: 0 };
     resolver.collect(root);
     resolver.value(root, 0)
 }
@@ -37,11 +33,7 @@ pub(super) struct Reader<'t>(Resolver<'t>);
 
 impl<'t> Reader<'t> {
     pub fn new(tree: &'t Tree) -> Self {
-        let mut resolver = Resolver {
-            anchors: HashMap::new(),
-            budget: 0,
-            aliases: 0,
-        };
+        let mut resolver = Resolver { anchors: HashMap::new(), budget: 0, aliases: 0 };
         if let Some(root) = &tree.root
             && !tree.aliased.is_empty()
         {
@@ -81,9 +73,7 @@ impl<'t> Resolver<'t> {
 
     fn value(&mut self, node: &'t Node, depth: usize) -> Result<Value, Refusal> {
         if depth > DEPTH {
-            return Err(Refusal::new(
-                "nested too deeply, or an alias inside its own anchor",
-            ));
+            return Err(Refusal::new("nested too deeply, or an alias inside its own anchor"));
         }
         if self.aliases > 0 {
             let cost = 16
@@ -99,21 +89,16 @@ impl<'t> Resolver<'t> {
         match &node.kind {
             Kind::Scalar { text, style } => Ok(scalar(node, text, *style)),
             Kind::Alias(id) => {
-                let target = self
-                    .anchors
-                    .get(id)
-                    .copied()
-                    .ok_or_else(|| Refusal::new("an alias without its anchor"))?;
+                let target =
+                    self.anchors.get(id).copied().ok_or_else(|| Refusal::new("an alias without its anchor"))?;
                 self.aliases += 1;
                 let value = self.value(target, depth + 1);
                 self.aliases -= 1;
                 value
             }
-            Kind::Seq { items, .. } => items
-                .iter()
-                .map(|n| self.value(n, depth + 1))
-                .collect::<Result<_, _>>()
-                .map(Value::Seq),
+            Kind::Seq { items, .. } => {
+                items.iter().map(|n| self.value(n, depth + 1)).collect::<Result<_, _>>().map(Value::Seq)
+            }
             Kind::Map { entries, .. } => {
                 let mut map = Vec::with_capacity(entries.len());
                 let mut merged = Vec::new();
@@ -125,8 +110,7 @@ impl<'t> Resolver<'t> {
                     }
                 }
                 if !merged.is_empty() {
-                    let mut names: std::collections::HashSet<String> =
-                        map.iter().map(|(k, _)| k.clone()).collect();
+                    let mut names: std::collections::HashSet<String> = map.iter().map(|(k, _)| k.clone()).collect();
                     for (k, v) in merged {
                         if names.insert(k.clone()) {
                             map.push((k, v));
@@ -139,12 +123,7 @@ impl<'t> Resolver<'t> {
     }
 
     /// The keys that `<<: *base` or `<<: [*a, *b]` brings in, the earlier before the later.
-    fn merge(
-        &mut self,
-        node: &'t Node,
-        depth: usize,
-        into: &mut Vec<(String, Value)>,
-    ) -> Result<(), Refusal> {
+    fn merge(&mut self, node: &'t Node, depth: usize, into: &mut Vec<(String, Value)>) -> Result<(), Refusal> {
         match self.value(node, depth)? {
             Value::Map(entries) => into.extend(entries),
             Value::Seq(items) => {
@@ -194,8 +173,7 @@ impl Norm {
         };
         let mut map = BTreeMap::new();
         // The nested form first, so that where both exist the dotted one is the addition.
-        let (dots, plain): (Vec<_>, Vec<_>) =
-            entries.iter().partition(|(k, _)| dotted(k).is_some());
+        let (dots, plain): (Vec<_>, Vec<_>) = entries.iter().partition(|(k, _)| dotted(k).is_some());
         for (key, value) in plain {
             map.insert(key.clone(), Norm::of(value));
         }
@@ -249,9 +227,7 @@ impl Norm {
         }
         if let Norm::Map(map) = self {
             let name = spelling(map, first).unwrap_or_else(|| first.clone());
-            map.entry(name)
-                .or_insert(Norm::Other(Value::Null))
-                .set(rest, value);
+            map.entry(name).or_insert(Norm::Other(Value::Null)).set(rest, value);
         }
     }
 
@@ -273,10 +249,7 @@ impl Norm {
     pub fn same(&self, found: &Norm) -> bool {
         match (self, found) {
             (Norm::Map(a), Norm::Map(b)) if !a.is_empty() => {
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(b)
-                        .all(|((ka, va), (kb, vb))| ka == kb && va.same(vb))
+                a.len() == b.len() && a.iter().zip(b).all(|((ka, va), (kb, vb))| ka == kb && va.same(vb))
             }
             (a, b) => a == b || (a.is_empty() && b.is_empty()),
         }
@@ -292,9 +265,7 @@ fn spelling(map: &BTreeMap<String, Norm>, key: &str) -> Option<String> {
 
 fn insert(map: &mut BTreeMap<String, Norm>, parts: &[&str], value: Norm) {
     let [first, rest @ ..] = parts else { return };
-    let slot = map
-        .entry((*first).to_owned())
-        .or_insert_with(|| Norm::Map(BTreeMap::new()));
+    let slot = map.entry((*first).to_owned()).or_insert_with(|| Norm::Map(BTreeMap::new()));
     if rest.is_empty() {
         merge(slot, value);
         return;

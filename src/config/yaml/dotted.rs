@@ -67,10 +67,7 @@ fn add(map: &mut Vec<(String, Value)>, additions: Vec<(&[&str], &Value)>) {
                 _ => flat.push((rest.to_vec(), value)),
             }
         }
-        add(
-            inner,
-            flat.iter().map(|(p, v)| (p.as_slice(), *v)).collect(),
-        );
+        add(inner, flat.iter().map(|(p, v)| (p.as_slice(), *v)).collect());
     }
 }
 
@@ -117,9 +114,7 @@ pub(super) fn fold(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Resul
         top.add(parsed, &d.parts, d.entry)?;
     }
     let indent = column(parsed, first.entry);
-    let eol = parsed
-        .lines
-        .eol(&parsed.text, first_line(parsed, first.entry));
+    let eol = parsed.lines.eol(&parsed.text, first_line(parsed, first.entry));
     let mut block = String::new();
     top.write(parsed, indent, eol, &mut block);
     let mut splices = Vec::new();
@@ -140,12 +135,7 @@ pub(super) fn fold(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Resul
 }
 
 /// Moves one dotted line into the nested section that stands beside it.
-pub(super) fn fold_into(
-    parsed: &Parsed,
-    section: &Section,
-    nested: &Entry,
-    dot: &Dotted,
-) -> Result<Step, Refusal> {
+pub(super) fn fold_into(parsed: &Parsed, section: &Section, nested: &Entry, dot: &Dotted) -> Result<Step, Refusal> {
     movable(parsed, section, std::slice::from_ref(dot))?;
     let mut inner = parsed.section_of(nested, &dot.entry.name)?;
     let mut rest = &dot.parts[1..];
@@ -163,12 +153,7 @@ pub(super) fn fold_into(
     branch.add(parsed, rest, dot.entry)?;
     let eol = parsed.lines.eol(&parsed.text, first_line(parsed, nested));
     let mut block = String::new();
-    branch.write(
-        parsed,
-        replace::child_indent(parsed, &inner),
-        eol,
-        &mut block,
-    );
+    branch.write(parsed, replace::child_indent(parsed, &inner), eol, &mut block);
     let block: Vec<String> = block.lines().map(str::to_owned).collect();
     let mut splices = replace::clear_null(parsed, &inner);
     splices.push(replace::insertion(parsed, &inner, &block)?);
@@ -192,9 +177,7 @@ pub(super) fn both(parsed: &Parsed, dot: &Entry, nested: &Entry) -> Refusal {
 /// Lines that can be taken as they are and put elsewhere.
 fn movable(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Result<(), Refusal> {
     if dots.len() > 1000 {
-        return Err(Refusal::new(
-            "more than a thousand dotted keys of one section",
-        ));
+        return Err(Refusal::new("more than a thousand dotted keys of one section"));
     }
     for d in dots {
         let line = parsed.line_of(d.entry);
@@ -203,9 +186,7 @@ fn movable(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Result<(), Re
                 .hint("write it as a nested section by hand, then run again")
         };
         if section.is_flow() || !replace::starts_line(parsed, d.entry) {
-            return Err(refuse(
-                "is a dotted key that cannot be made into a section here",
-            ));
+            return Err(refuse("is a dotted key that cannot be made into a section here"));
         }
         if dots.iter().any(|o| !o.parts[0].eq(d.parts[0])) {
             return Err(refuse("is spelt in another way on another line"));
@@ -228,14 +209,8 @@ impl<'t> Branch<'t> {
     fn add(&mut self, parsed: &Parsed, parts: &[&str], entry: &'t Entry) -> Result<(), Refusal> {
         let conflict = |other: &Entry| {
             let (a, b) = (parsed.line_of(other), parsed.line_of(entry));
-            Refusal::at(
-                b,
-                format!(
-                    "`{}` in line {a} and `{}` in line {b} set the same",
-                    other.name, entry.name
-                ),
-            )
-            .hint("remove one of the two lines")
+            Refusal::at(b, format!("`{}` in line {a} and `{}` in line {b} set the same", other.name, entry.name))
+                .hint("remove one of the two lines")
         };
         if let Some(other) = self.leaf {
             return Err(conflict(other));
@@ -256,8 +231,7 @@ impl<'t> Branch<'t> {
     }
 
     fn any(&self) -> Option<&'t Entry> {
-        self.leaf
-            .or_else(|| self.children.iter().find_map(|(_, b)| b.any()))
+        self.leaf.or_else(|| self.children.iter().find_map(|(_, b)| b.any()))
     }
 
     fn write(&self, parsed: &Parsed, indent: usize, eol: &str, out: &mut String) {
@@ -294,11 +268,7 @@ fn moved(parsed: &Parsed, entry: &Entry, indent: usize, eol: &str, out: &mut Str
             let cut = (old - indent).min(content.len() - content.trim_start_matches(' ').len());
             out.push_str(&content[cut..]);
         }
-        out.push_str(if lines.has_eol(line) {
-            &parsed.text[lines.span(line).end..lines.next(line)]
-        } else {
-            eol
-        });
+        out.push_str(if lines.has_eol(line) { &parsed.text[lines.span(line).end..lines.next(line)] } else { eol });
     }
 }
 
@@ -340,10 +310,6 @@ pub(super) enum Meeting {
 }
 
 /// Deletes a dotted line, so that the nested form alone speaks.
-pub(super) fn drop_line(
-    parsed: &Parsed,
-    section: &Section,
-    dot: &Dotted,
-) -> Result<Vec<Splice>, Refusal> {
+pub(super) fn drop_line(parsed: &Parsed, section: &Section, dot: &Dotted) -> Result<Vec<Splice>, Refusal> {
     replace::deletion(parsed, section, dot.entry)
 }

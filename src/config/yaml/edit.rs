@@ -36,11 +36,7 @@ pub(super) enum Step {
 
 impl Step {
     pub(super) fn unify(expected: Norm, ways: Vec<Vec<Splice>>) -> Step {
-        Step::Write {
-            ways,
-            expected,
-            unify: true,
-        }
+        Step::Write { ways, expected, unify: true }
     }
 }
 
@@ -53,8 +49,9 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     let mut changes = Vec::new();
     for edit in edits {
         if edit.path().keys().len() > PATH {
-            return Err(Refusal::new(format!("a path of more than {PATH} keys"))
-                .hint("no setting of the Agent is that deep"));
+            return Err(
+                Refusal::new(format!("a path of more than {PATH} keys")).hint("no setting of the Agent is that deep")
+            );
         }
         let before = dotted::expand(&parsed.data).get(edit.path()).cloned();
         let (next, changed, unified) = run(parsed, edit, 0)?;
@@ -72,10 +69,7 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     if !expected.same(&parsed.norm()) {
         return Err(not_possible(None));
     }
-    Ok(Edited {
-        text: format!("{mark}{}", parsed.text),
-        changes,
-    })
+    Ok(Edited { text: format!("{mark}{}", parsed.text), changes })
 }
 
 /// One edit, step by step: the new text, whether it differs, and whether dotted keys were brought together.
@@ -96,21 +90,14 @@ fn run(mut parsed: Parsed, edit: &Edit, depth: usize) -> Result<(Parsed, bool, b
                 unified |= u;
             }
             Step::Part(_) => return Err(not_possible(Some(edit))),
-            Step::Write {
-                ways,
-                expected,
-                unify,
-            } => {
+            Step::Write { ways, expected, unify } => {
                 parsed = write(&parsed, ways, &expected).ok_or_else(|| not_possible(Some(edit)))?;
                 changed = true;
                 unified |= unify;
                 steps += 1;
                 if unify && steps > STEPS {
-                    return Err(Refusal::new(format!(
-                        "too many dotted keys beside `{}`",
-                        edit.path()
-                    ))
-                    .hint("write them as nested sections by hand, then run again"));
+                    return Err(Refusal::new(format!("too many dotted keys beside `{}`", edit.path()))
+                        .hint("write them as nested sections by hand, then run again"));
                 }
                 if !unify {
                     return Ok((parsed, changed, unified));
@@ -135,10 +122,8 @@ fn write(parsed: &Parsed, ways: Vec<Vec<Splice>>, expected: &Norm) -> Option<Par
 
 fn not_possible(edit: Option<&Edit>) -> Refusal {
     let what = edit.map_or_else(|| "the change".to_owned(), |e| format!("`{}`", e.path()));
-    Refusal::new(format!(
-        "{what} cannot be changed without changing something else in the file"
-    ))
-    .hint("make that change by hand, then run again")
+    Refusal::new(format!("{what} cannot be changed without changing something else in the file"))
+        .hint("make that change by hand, then run again")
 }
 
 fn plan(parsed: &Parsed, edit: &Edit) -> Result<Step, Refusal> {
@@ -152,10 +137,7 @@ fn plan(parsed: &Parsed, edit: &Edit) -> Result<Step, Refusal> {
             let (la, lb) = (parsed.line_of(a), parsed.line_of(b));
             return Err(Refusal::at(
                 lb,
-                format!(
-                    "`{}` in line {la} and `{}` in line {lb} are the same key to the Agent",
-                    a.name, b.name
-                ),
+                format!("`{}` in line {la} and `{}` in line {lb} are the same key to the Agent", a.name, b.name),
             )
             .hint("remove one of the two lines"));
         }
@@ -165,9 +147,7 @@ fn plan(parsed: &Parsed, edit: &Edit) -> Result<Step, Refusal> {
                 Next::Step(step) => return Ok(step),
                 Next::Leaf(entry) => return leaf(parsed, edit, section, entry),
                 Next::Into(entry, used) => {
-                    if matches!(edit, Edit::Remove { .. })
-                        && !matches!(entry.value.kind, Kind::Map { .. })
-                    {
+                    if matches!(edit, Edit::Remove { .. }) && !matches!(entry.value.kind, Kind::Map { .. }) {
                         return Ok(Step::Nothing);
                     }
                     section = parsed.section_of(entry, &shown)?;
@@ -215,9 +195,8 @@ fn meet<'t>(
     let exact = |d: &&super::locate::Dotted| d.parts.len() == rest.len() && d.leads_to(rest);
     if removing {
         // What stands at the path, or below it.
-        let below = dots.iter().find(|d| {
-            d.parts.len() >= rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b))
-        });
+        let below =
+            dots.iter().find(|d| d.parts.len() >= rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b)));
         if let Some(d) = below {
             let ways = vec![dotted::drop_line(parsed, &section, d)?];
             let expected = without(parsed, section, d.entry);
@@ -235,19 +214,14 @@ fn meet<'t>(
         let d = &dots[0];
         return Err(Refusal::at(
             parsed.line_of(d.entry),
-            format!(
-                "`{}` is a part of `{}`, which would be set as a whole",
-                d.entry.name,
-                edit.path()
-            ),
+            format!("`{}` is a part of `{}`, which would be set as a whole", d.entry.name, edit.path()),
         )
         .hint("set the parts one by one, or remove that line first"));
     }
     let Some(nested) = nested else {
         let leading: Vec<_> = dots.iter().filter(|d| d.leads_to(rest)).collect();
-        let below = dots.iter().any(|d| {
-            d.parts.len() > rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b))
-        });
+        let below =
+            dots.iter().any(|d| d.parts.len() > rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b)));
         return match leading[..] {
             [d] if !below && exact(&d) => Ok(Next::Leaf(d.entry)),
             [d] if !below && dots.iter().filter(|o| overlaps(o, d)).count() == 1 => {
@@ -274,11 +248,7 @@ fn meet<'t>(
 
 /// Whether the key of `other` lies in the section that `of` names, or is the same.
 fn overlaps(other: &super::locate::Dotted, of: &super::locate::Dotted) -> bool {
-    other
-        .parts
-        .iter()
-        .zip(&of.parts)
-        .all(|(a, b)| same_key(a, b))
+    other.parts.iter().zip(&of.parts).all(|(a, b)| same_key(a, b))
 }
 
 /// The data of the file without one of its entries.
@@ -296,10 +266,7 @@ fn without(parsed: &Parsed, section: Section, entry: &Entry) -> Norm {
     fn trail<'t>(map: Section<'t>, to: &Entry, keys: &mut Vec<&'t str>) -> bool {
         for e in map.entries() {
             keys.push(&e.name);
-            let inner = Section {
-                owner: Some(e),
-                map: Some(&e.value),
-            };
+            let inner = Section { owner: Some(e), map: Some(&e.value) };
             if std::ptr::eq(e, to) || trail(inner, to, keys) {
                 return true;
             }
@@ -322,11 +289,7 @@ fn expected(parsed: &Parsed, edit: &Edit) -> Norm {
 }
 
 fn done(parsed: &Parsed, edit: &Edit, ways: Vec<Vec<Splice>>) -> Step {
-    Step::Write {
-        ways,
-        expected: expected(parsed, edit),
-        unify: false,
-    }
+    Step::Write { ways, expected: expected(parsed, edit), unify: false }
 }
 
 /// The setting is there.
@@ -344,11 +307,7 @@ fn leaf(parsed: &Parsed, edit: &Edit, section: Section, entry: &Entry) -> Result
                 )
                 .hint("write the data out in the other place first"));
             }
-            Ok(done(
-                parsed,
-                edit,
-                vec![replace::deletion(parsed, &section, entry)?],
-            ))
+            Ok(done(parsed, edit, vec![replace::deletion(parsed, &section, entry)?]))
         }
         Edit::Set { value: wanted, .. } => {
             if value.as_ref() == Some(wanted) {
@@ -360,39 +319,24 @@ fn leaf(parsed: &Parsed, edit: &Edit, section: Section, entry: &Entry) -> Result
                 return Ok(Step::Part(part));
             }
             parsed.not_aliased(&entry.value, &shown)?;
-            Ok(done(
-                parsed,
-                edit,
-                vec![replace::replace(parsed, &section, entry, wanted)?],
-            ))
+            Ok(done(parsed, edit, vec![replace::replace(parsed, &section, entry, wanted)?]))
         }
         Edit::Append { value: item, path } => match value {
             Some(Value::Seq(items)) if items.contains(item) => Ok(Step::Nothing),
             Some(Value::Seq(_)) => {
                 parsed.not_aliased(&entry.value, &shown)?;
                 if matches!(entry.value.kind, Kind::Alias(_)) {
-                    return Err(Refusal::at(
-                        parsed.line_of(entry),
-                        format!("`{shown}` is an alias of another list"),
-                    )
-                    .hint("write the list out in this place first"));
+                    return Err(Refusal::at(parsed.line_of(entry), format!("`{shown}` is an alias of another list"))
+                        .hint("write the list out in this place first"));
                 }
-                Ok(done(
-                    parsed,
-                    edit,
-                    vec![replace::append(parsed, entry, item)?],
-                ))
+                Ok(done(parsed, edit, vec![replace::append(parsed, entry, item)?]))
             }
-            Some(Value::Null) => Ok(Step::Part(Edit::Set {
-                path: path.clone(),
-                value: Value::Seq(vec![item.clone()]),
-            })),
+            Some(Value::Null) => {
+                Ok(Step::Part(Edit::Set { path: path.clone(), value: Value::Seq(vec![item.clone()]) }))
+            }
             other => Err(Refusal::at(
                 parsed.line_of(entry),
-                format!(
-                    "`{shown}` is {}, not a list",
-                    other.map_or("not readable", |v| v.kind())
-                ),
+                format!("`{shown}` is {}, not a list", other.map_or("not readable", |v| v.kind())),
             )
             .hint("make it a list first, one item a line")),
         },
@@ -413,43 +357,27 @@ fn part(path: &YamlPath, current: Option<&Value>, wanted: &[(String, Value)]) ->
         _ => return None,
     };
     let named = |key: &str| -> Option<YamlPath> {
-        (!key.contains('.'))
-            .then(|| format!("{path}.{key}").parse().ok())
-            .flatten()
+        (!key.contains('.')).then(|| format!("{path}.{key}").parse().ok()).flatten()
     };
     if now.iter().chain(wanted).any(|(k, _)| named(k).is_none()) {
         return None;
     }
     for (key, value) in wanted {
         if now.iter().find(|(k, _)| same_key(k, key)).map(|(_, v)| v) != Some(value) {
-            return Some(Edit::Set {
-                path: named(key)?,
-                value: value.clone(),
-            });
+            return Some(Edit::Set { path: named(key)?, value: value.clone() });
         }
     }
-    let gone = now
-        .iter()
-        .find(|(k, _)| !wanted.iter().any(|(w, _)| same_key(w, k)))?;
-    Some(Edit::Remove {
-        path: named(&gone.0)?,
-    })
+    let gone = now.iter().find(|(k, _)| !wanted.iter().any(|(w, _)| same_key(w, k)))?;
+    Some(Edit::Remove { path: named(&gone.0)? })
 }
 
 /// The setting is not there; `rest` is missing from `section`.
-fn missing(
-    parsed: &Parsed,
-    edit: &Edit,
-    section: Section,
-    rest: &[String],
-) -> Result<Step, Refusal> {
+fn missing(parsed: &Parsed, edit: &Edit, section: Section, rest: &[String]) -> Result<Step, Refusal> {
     let value = match edit {
         Edit::Remove { path } => {
             if parsed.data.get(path).is_some() {
-                return Err(
-                    Refusal::new(format!("`{path}` comes from a merge key (`<<`)"))
-                        .hint("remove it where the anchor stands"),
-                );
+                return Err(Refusal::new(format!("`{path}` comes from a merge key (`<<`)"))
+                    .hint("remove it where the anchor stands"));
             }
             return Ok(Step::Nothing);
         }

@@ -24,10 +24,7 @@ impl<'t> Section<'t> {
     }
 
     pub fn is_flow(&self) -> bool {
-        matches!(
-            self.map.map(|m| &m.kind),
-            Some(Kind::Map { flow: true, .. })
-        )
+        matches!(self.map.map(|m| &m.kind), Some(Kind::Map { flow: true, .. }))
     }
 
     /// The entries for `key`, nested form and dotted forms.
@@ -63,10 +60,7 @@ impl Dotted<'_> {
 
 impl Parsed {
     pub(super) fn root_section(&self) -> Section<'_> {
-        Section {
-            owner: None,
-            map: self.tree.root.as_ref(),
-        }
+        Section { owner: None, map: self.tree.root.as_ref() }
     }
 
     /// The line (from 1) that an entry starts in.
@@ -75,23 +69,13 @@ impl Parsed {
     }
 
     /// The section that is the value of `entry`, or why it is none.
-    pub(super) fn section_of<'t>(
-        &self,
-        entry: &'t Entry,
-        path: &str,
-    ) -> Result<Section<'t>, Refusal> {
+    pub(super) fn section_of<'t>(&self, entry: &'t Entry, path: &str) -> Result<Section<'t>, Refusal> {
         let line = self.line_of(entry);
         let value = &entry.value;
         self.not_aliased(value, path)?;
         let refuse = |what: &str| {
-            Refusal::at(
-                line,
-                format!(
-                    "`{}` is {what}, so `{path}` cannot be set in it",
-                    entry.name
-                ),
-            )
-            .hint("change or remove that line first")
+            Refusal::at(line, format!("`{}` is {what}, so `{path}` cannot be set in it", entry.name))
+                .hint("change or remove that line first")
         };
         let map = match &value.kind {
             Kind::Map { .. } => Some(value),
@@ -103,10 +87,7 @@ impl Parsed {
                 None => return Err(refuse("not readable")),
             },
         };
-        Ok(Section {
-            owner: Some(entry),
-            map,
-        })
+        Ok(Section { owner: Some(entry), map })
     }
 
     /// Refuses to change data that an alias shows in another place, too.
@@ -127,18 +108,12 @@ pub(super) fn line(parsed: &Parsed, path: &YamlPath) -> Option<usize> {
     fn find<'t>(section: Section<'t>, rest: &[String]) -> Option<&'t Entry> {
         let (nested, dots) = section.matching(rest.first()?);
         let nested = nested.into_iter().map(|e| (e, 1));
-        let dots = dots
-            .into_iter()
-            .filter(|d| d.leads_to(rest))
-            .map(|d| (d.entry, d.parts.len()));
+        let dots = dots.into_iter().filter(|d| d.leads_to(rest)).map(|d| (d.entry, d.parts.len()));
         for (entry, used) in nested.chain(dots) {
             if used == rest.len() {
                 return Some(entry);
             }
-            let inner = Section {
-                owner: Some(entry),
-                map: Some(&entry.value),
-            };
+            let inner = Section { owner: Some(entry), map: Some(&entry.value) };
             if let Some(found) = find(inner, &rest[used..]) {
                 return Some(found);
             }

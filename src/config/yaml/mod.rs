@@ -81,18 +81,11 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(why: impl Into<String>) -> Self {
-        Refusal {
-            line: None,
-            why: why.into(),
-            hint: String::new(),
-        }
+        Refusal { line: None, why: why.into(), hint: String::new() }
     }
 
     fn at(line: usize, why: impl Into<String>) -> Self {
-        Refusal {
-            line: Some(line),
-            ..Refusal::new(why)
-        }
+        Refusal { line: Some(line), ..Refusal::new(why) }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -107,11 +100,7 @@ impl Refusal {
             None => file.display().to_string(),
         };
         let error = Error::new(Kind::Merge, format!("{place}: {}", self.why));
-        if self.hint.is_empty() {
-            error
-        } else {
-            error.hint(self.hint)
-        }
+        if self.hint.is_empty() { error } else { error.hint(self.hint) }
     }
 }
 
@@ -150,11 +139,7 @@ pub fn load(text: &[u8]) -> Result<Document, Refusal> {
     let (_, text) = check::decode(text)?;
     let parsed = Parsed::new(text)?;
     parsed.top()?;
-    Ok(Document {
-        root: dotted::expand(&parsed.data),
-        notes: dotted::notes(&parsed),
-        parsed,
-    })
+    Ok(Document { root: dotted::expand(&parsed.data), notes: dotted::notes(&parsed), parsed })
 }
 
 /// A text with everything known about it.
@@ -172,12 +157,7 @@ impl Parsed {
         let lines = Lines::new(&text);
         let tree = tree::parse(&text, &lines)?;
         let data = data::of(&tree, &text)?;
-        Ok(Parsed {
-            text,
-            lines,
-            tree,
-            data,
-        })
+        Ok(Parsed { text, lines, tree, data })
     }
 
     fn norm(&self) -> Norm {

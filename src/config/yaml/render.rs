@@ -14,10 +14,8 @@ pub(super) enum Quotes {
 }
 
 /// Words that some reader takes for something else than a text.
-const WORDS: &[&str] = &[
-    "true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "nil",
-    "none",
-];
+const WORDS: &[&str] =
+    &["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity", "nil", "none"];
 
 /// `value` on one line. Lists and maps come out in flow style.
 pub(super) fn inline(value: &Value, quotes: Quotes, in_flow: bool) -> String {
@@ -32,10 +30,8 @@ pub(super) fn inline(value: &Value, quotes: Quotes, in_flow: bool) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Map(entries) => {
-            let entries: Vec<_> = entries
-                .iter()
-                .map(|(k, v)| format!("{}: {}", key(k), inline(v, quotes, true)))
-                .collect();
+            let entries: Vec<_> =
+                entries.iter().map(|(k, v)| format!("{}: {}", key(k), inline(v, quotes, true))).collect();
             format!("{{{}}}", entries.join(", "))
         }
     }
@@ -54,11 +50,7 @@ pub(super) fn is_inline(value: &Value) -> bool {
 pub(super) fn entry(name: &str, value: &Value, indent: usize, quotes: Quotes) -> Vec<String> {
     let pad = " ".repeat(indent);
     if is_inline(value) {
-        return vec![format!(
-            "{pad}{}: {}",
-            key(name),
-            inline(value, quotes, false)
-        )];
+        return vec![format!("{pad}{}: {}", key(name), inline(value, quotes, false))];
     }
     let mut lines = vec![format!("{pad}{}:", key(name))];
     lines.extend(block(value, indent + 2, quotes));
@@ -81,19 +73,9 @@ pub(super) fn nested(keys: &[String], value: &Value, indent: usize, quotes: Quot
 /// A list or map that is not empty, as lines.
 pub(super) fn block(value: &Value, indent: usize, quotes: Quotes) -> Vec<String> {
     match value {
-        Value::Seq(items) => items
-            .iter()
-            .flat_map(|item| list_item(item, indent, quotes))
-            .collect(),
-        Value::Map(entries) => entries
-            .iter()
-            .flat_map(|(k, v)| entry(k, v, indent, quotes))
-            .collect(),
-        other => vec![format!(
-            "{}{}",
-            " ".repeat(indent),
-            inline(other, quotes, false)
-        )],
+        Value::Seq(items) => items.iter().flat_map(|item| list_item(item, indent, quotes)).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|(k, v)| entry(k, v, indent, quotes)).collect(),
+        other => vec![format!("{}{}", " ".repeat(indent), inline(other, quotes, false))],
     }
 }
 
@@ -148,9 +130,7 @@ fn string(text: &str, quotes: Quotes, in_flow: bool) -> String {
 /// Deliberately narrow: a letter (or `/`, `_`) first, then only characters that mean nothing to any reader.
 fn plain_is_safe(text: &str, in_flow: bool) -> bool {
     let mut chars = text.chars();
-    let first_ok = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
+    let first_ok = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '_'));
     if !first_ok || text.len() > 200 || WORDS.contains(&text.to_ascii_lowercase().as_str()) {
         return false;
     }
@@ -169,9 +149,7 @@ fn plain_is_safe(text: &str, in_flow: bool) -> bool {
 
 /// Characters that stand in the file only as an escape: controls, other line ends, byte order marks, non-characters.
 fn needs_escape(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
-        || (c as u32) & 0xfffe == 0xfffe
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') || (c as u32) & 0xfffe == 0xfffe
 }
 
 fn double_quoted(text: &str) -> String {
@@ -261,26 +239,14 @@ mod tests {
 
     #[test]
     fn an_ordinary_string_stays_plain() {
-        for text in [
-            "ddog-gov.com",
-            "prod",
-            "team:infra",
-            "https://app.datadoghq.com",
-            "/etc/datadog-agent",
-            "ENC_x",
-        ] {
+        for text in ["ddog-gov.com", "prod", "team:infra", "https://app.datadoghq.com", "/etc/datadog-agent", "ENC_x"] {
             assert_eq!(plain(text), text);
         }
     }
 
     #[test]
     fn floats_keep_their_point() {
-        for (f, text) in [
-            (1000.0, "1000.0"),
-            (1e16, "1.0e+16"),
-            (1.5e-9, "1.5e-9"),
-            (0.5, "0.5"),
-        ] {
+        for (f, text) in [(1000.0, "1000.0"), (1e16, "1.0e+16"), (1.5e-9, "1.5e-9"), (0.5, "0.5")] {
             assert_eq!(float(f), text);
             assert_eq!(Value::plain(text), Value::Float(f));
         }

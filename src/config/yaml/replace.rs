@@ -34,36 +34,27 @@ pub(super) fn child_indent(parsed: &Parsed, section: &Section) -> usize {
 /// The last line of an entry's content.
 pub(super) fn last_line(parsed: &Parsed, entry: &Entry) -> usize {
     let end = entry.end().max(colon(parsed, entry).unwrap_or(0));
-    parsed
-        .lines
-        .index(end.saturating_sub(1).max(entry.key.span.start))
+    parsed.lines.index(end.saturating_sub(1).max(entry.key.span.start))
 }
 
 /// Whether the file ends, without line end, inside this value's text block: readers disagree about its last line end,
 /// so nothing may follow it.
 pub(super) fn unterminated(parsed: &Parsed, value: &Node) -> bool {
     let last = value.last();
-    last.is_block_scalar()
-        && last.span.end == parsed.text.len()
-        && !parsed.text.ends_with(['\n', '\r'])
+    last.is_block_scalar() && last.span.end == parsed.text.len() && !parsed.text.ends_with(['\n', '\r'])
 }
 
 /// The place behind the colon of an entry.
 fn colon(parsed: &Parsed, entry: &Entry) -> Option<usize> {
     let rest = parsed.text.get(entry.key.span.end..)?;
     let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    rest[blanks..]
-        .starts_with(':')
-        .then_some(entry.key.span.end + blanks + 1)
+    rest[blanks..].starts_with(':').then_some(entry.key.span.end + blanks + 1)
 }
 
 fn complicated(parsed: &Parsed, entry: &Entry) -> Refusal {
     Refusal::at(
         parsed.line_of(entry),
-        format!(
-            "`{}` is written in a way that is not edited here",
-            entry.name.escape_debug()
-        ),
+        format!("`{}` is written in a way that is not edited here", entry.name.escape_debug()),
     )
     .hint("write it as `key: value` by hand, then run again")
 }
@@ -80,22 +71,13 @@ pub(super) fn clear_null(parsed: &Parsed, section: &Section) -> Vec<Splice> {
 }
 
 /// New lines in a section that is no flow map, behind what it holds.
-pub(super) fn insertion(
-    parsed: &Parsed,
-    section: &Section,
-    new: &[String],
-) -> Result<Splice, Refusal> {
+pub(super) fn insertion(parsed: &Parsed, section: &Section, new: &[String]) -> Result<Splice, Refusal> {
     let (text, lines) = (&parsed.text, &parsed.lines);
     if section.owner.is_none() {
         if let Some(last) = section.entries().last()
             && unterminated(parsed, &last.value)
         {
-            return Ok(text::before_line(
-                text,
-                lines,
-                lines.index(last.key.span.start),
-                new,
-            ));
+            return Ok(text::before_line(text, lines, lines.index(last.key.span.start), new));
         }
         let end = parsed.tree.body.end;
         if end < text.len() {
@@ -114,12 +96,7 @@ pub(super) fn insertion(
     match (section.entries().last(), section.owner) {
         (Some(last), _) => {
             if unterminated(parsed, &last.value) {
-                return Ok(text::before_line(
-                    text,
-                    lines,
-                    lines.index(last.key.span.start),
-                    new,
-                ));
+                return Ok(text::before_line(text, lines, lines.index(last.key.span.start), new));
             }
             Ok(text::after_line(text, lines, last_line(parsed, last), new))
         }
@@ -140,15 +117,8 @@ pub(super) fn insert(
         for key in keys[1..].iter().rev() {
             value = Value::Map(vec![(key.clone(), value)]);
         }
-        let new = format!(
-            "{}: {}",
-            render::key(&keys[0]),
-            render::inline(&value, Quotes::Plain, true)
-        );
-        let last = section
-            .entries()
-            .last()
-            .map(|e| e.end().max(colon(parsed, e).unwrap_or(0)));
+        let new = format!("{}: {}", render::key(&keys[0]), render::inline(&value, Quotes::Plain, true));
+        let last = section.entries().last().map(|e| e.end().max(colon(parsed, e).unwrap_or(0)));
         return Ok(vec![flow_insert(map, last, &new)]);
     }
     if section.entries().iter().any(|e| !starts_line(parsed, e)) {
@@ -172,16 +142,9 @@ fn flow_insert(collection: &Node, last: Option<usize>, new: &str) -> Splice {
 }
 
 /// Takes an entry out.
-pub(super) fn deletion(
-    parsed: &Parsed,
-    section: &Section,
-    entry: &Entry,
-) -> Result<Vec<Splice>, Refusal> {
+pub(super) fn deletion(parsed: &Parsed, section: &Section, entry: &Entry) -> Result<Vec<Splice>, Refusal> {
     let entries = section.entries();
-    let at = entries
-        .iter()
-        .position(|e| std::ptr::eq(e, entry))
-        .ok_or_else(|| complicated(parsed, entry))?;
+    let at = entries.iter().position(|e| std::ptr::eq(e, entry)).ok_or_else(|| complicated(parsed, entry))?;
     let gone = if section.is_flow() {
         let end = |e: &Entry| e.end().max(colon(parsed, e).unwrap_or(0));
         match (entries.get(at + 1), at.checked_sub(1).map(|i| &entries[i])) {
@@ -208,14 +171,10 @@ fn keeps_comments(parsed: &Parsed, gone: Range<usize>, entry: &Entry) -> Result<
         let span = lines.span(line);
         let content = parsed.text[span.clone()].trim_start();
         let at = span.end - content.len();
-        if content.starts_with('#') && gone.contains(&at) && !texts.iter().any(|t| t.contains(&at))
-        {
+        if content.starts_with('#') && gone.contains(&at) && !texts.iter().any(|t| t.contains(&at)) {
             return Err(Refusal::at(
                 line + 1,
-                format!(
-                    "a comment stands inside `{}`, which would go with it",
-                    entry.name
-                ),
+                format!("a comment stands inside `{}`, which would go with it", entry.name),
             )
             .hint("move the comment, or make the change by hand"));
         }
@@ -235,30 +194,17 @@ fn text_spans(node: &Node, found: &mut Vec<Range<usize>>) {
 /// How the value that stands there is quoted.
 fn quotes_of(node: &Node) -> Quotes {
     match node.kind {
-        Kind::Scalar {
-            style: ScalarStyle::SingleQuoted,
-            ..
-        } => Quotes::Single,
-        Kind::Scalar {
-            style: ScalarStyle::DoubleQuoted,
-            ..
-        } => Quotes::Double,
+        Kind::Scalar { style: ScalarStyle::SingleQuoted, .. } => Quotes::Single,
+        Kind::Scalar { style: ScalarStyle::DoubleQuoted, .. } => Quotes::Double,
         _ => Quotes::Plain,
     }
 }
 
 /// Gives a live entry another value.
-pub(super) fn replace(
-    parsed: &Parsed,
-    section: &Section,
-    entry: &Entry,
-    new: &Value,
-) -> Result<Vec<Splice>, Refusal> {
+pub(super) fn replace(parsed: &Parsed, section: &Section, entry: &Entry, new: &Value) -> Result<Vec<Splice>, Refusal> {
     let old = &entry.value;
     let colon_at = colon(parsed, entry);
-    if old.tag.is_some()
-        || (!section.is_flow() && (!starts_line(parsed, entry) || colon_at.is_none()))
-    {
+    if old.tag.is_some() || (!section.is_flow() && (!starts_line(parsed, entry) || colon_at.is_none())) {
         return Err(complicated(parsed, entry));
     }
     if let (Kind::Seq { items, flow: false }, Value::Seq(wanted)) = (&old.kind, new)
@@ -266,11 +212,7 @@ pub(super) fn replace(
     {
         return list(parsed, entry, items, wanted);
     }
-    let flow = section.is_flow()
-        || matches!(
-            old.kind,
-            Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. }
-        );
+    let flow = section.is_flow() || matches!(old.kind, Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. });
     let written = render::inline(new, quotes_of(old), flow);
     let inline = render::is_inline(new) || flow;
     if old.is_nothing() {
@@ -284,10 +226,7 @@ pub(super) fn replace(
         if inline {
             return Ok(vec![Splice::new(at..at, format!(" {written}"))]);
         }
-        let owner = Section {
-            owner: Some(entry),
-            map: None,
-        };
+        let owner = Section { owner: Some(entry), map: None };
         let lines = render::block(new, child_indent(parsed, &owner), Quotes::Plain);
         return Ok(vec![insertion(parsed, &owner, &lines)?]);
     }
@@ -296,10 +235,7 @@ pub(super) fn replace(
     }
     keeps_comments(parsed, old.span.clone(), entry)?;
     let colon_at = colon_at.unwrap_or(entry.key.span.end);
-    let block_collection = matches!(
-        old.kind,
-        Kind::Seq { flow: false, .. } | Kind::Map { flow: false, .. }
-    );
+    let block_collection = matches!(old.kind, Kind::Seq { flow: false, .. } | Kind::Map { flow: false, .. });
     if block_collection {
         if old.anchor != 0 {
             return Err(complicated(parsed, entry));
@@ -312,23 +248,11 @@ pub(super) fn replace(
             return Err(complicated(parsed, entry));
         }
         if inline {
-            return Ok(vec![
-                Splice::new(colon_at..colon_at, format!(" {written}")),
-                Splice::new(below, ""),
-            ]);
+            return Ok(vec![Splice::new(colon_at..colon_at, format!(" {written}")), Splice::new(below, "")]);
         }
         let eol = parsed.lines.eol(&parsed.text, key_line);
-        let indent = child_indent(
-            parsed,
-            &Section {
-                owner: Some(entry),
-                map: None,
-            },
-        );
-        let with: String = render::block(new, indent, Quotes::Plain)
-            .iter()
-            .flat_map(|l| [l.as_str(), eol])
-            .collect();
+        let indent = child_indent(parsed, &Section { owner: Some(entry), map: None });
+        let with: String = render::block(new, indent, Quotes::Plain).iter().flat_map(|l| [l.as_str(), eol]).collect();
         return Ok(vec![Splice::new(below, with)]);
     }
     if old.is_block_scalar() {
@@ -341,40 +265,24 @@ pub(super) fn replace(
     if old.anchor != 0 {
         return Err(complicated(parsed, entry));
     }
-    let owner = Section {
-        owner: Some(entry),
-        map: None,
-    };
+    let owner = Section { owner: Some(entry), map: None };
     let lines = render::block(new, child_indent(parsed, &owner), Quotes::Plain);
     Ok(vec![
         Splice::new(colon_at..old.span.end, ""),
-        text::after_line(
-            &parsed.text,
-            &parsed.lines,
-            last_line(parsed, entry),
-            &lines,
-        ),
+        text::after_line(&parsed.text, &parsed.lines, last_line(parsed, entry), &lines),
     ])
 }
 
 /// Replaces a text block; a comment behind its `|` stays.
-fn block_scalar(
-    parsed: &Parsed,
-    entry: &Entry,
-    new: &Value,
-    written: &str,
-) -> Result<Vec<Splice>, Refusal> {
+fn block_scalar(parsed: &Parsed, entry: &Entry, new: &Value, written: &str) -> Result<Vec<Splice>, Refusal> {
     let old = &entry.value;
     let lines = &parsed.lines;
     let header = lines.index(old.span.start);
     let indicator = parsed.text[old.span.start..lines.span(header).end]
         .find(|c: char| c.is_whitespace())
         .map_or(lines.span(header).end, |n| old.span.start + n);
-    let body_end = if old.span.end > lines.next(header) {
-        lines.next(lines.index(old.span.end - 1))
-    } else {
-        lines.next(header)
-    };
+    let body_end =
+        if old.span.end > lines.next(header) { lines.next(lines.index(old.span.end - 1)) } else { lines.next(header) };
     let body = Splice::new(lines.next(header)..body_end, "");
     if render::is_inline(new) {
         return Ok(vec![Splice::new(old.span.start..indicator, written), body]);
@@ -384,21 +292,9 @@ fn block_scalar(
     }
     let colon_at = colon(parsed, entry).ok_or_else(|| complicated(parsed, entry))?;
     let eol = lines.eol(&parsed.text, header);
-    let indent = child_indent(
-        parsed,
-        &Section {
-            owner: Some(entry),
-            map: None,
-        },
-    );
-    let with: String = render::block(new, indent, Quotes::Plain)
-        .iter()
-        .flat_map(|l| [l.as_str(), eol])
-        .collect();
-    Ok(vec![
-        Splice::new(colon_at..indicator, ""),
-        Splice::new(body.at, with),
-    ])
+    let indent = child_indent(parsed, &Section { owner: Some(entry), map: None });
+    let with: String = render::block(new, indent, Quotes::Plain).iter().flat_map(|l| [l.as_str(), eol]).collect();
+    Ok(vec![Splice::new(colon_at..indicator, ""), Splice::new(body.at, with)])
 }
 
 /// The column of the dashes of a block list.
@@ -419,9 +315,7 @@ fn dash_column(parsed: &Parsed, entry: &Entry, items: &[Node]) -> Option<usize> 
 
 /// The line that the dash of a list item stands in, and that it starts with it.
 fn dash_line(parsed: &Parsed, items: &[Node], at: usize, column: usize) -> Option<usize> {
-    let floor = at.checked_sub(1).map_or(0, |p| {
-        parsed.lines.index(items[p].span.end.saturating_sub(1)) + 1
-    });
+    let floor = at.checked_sub(1).map_or(0, |p| parsed.lines.index(items[p].span.end.saturating_sub(1)) + 1);
     let mut line = parsed.lines.index(items[at].span.start);
     loop {
         let content = &parsed.text[parsed.lines.span(line)];
@@ -437,12 +331,7 @@ fn dash_line(parsed: &Parsed, items: &[Node], at: usize, column: usize) -> Optio
 }
 
 /// Makes a block list hold `wanted`: items that stay keep their lines and their comments.
-fn list(
-    parsed: &Parsed,
-    entry: &Entry,
-    items: &[Node],
-    wanted: &[Value],
-) -> Result<Vec<Splice>, Refusal> {
+fn list(parsed: &Parsed, entry: &Entry, items: &[Node], wanted: &[Value]) -> Result<Vec<Splice>, Refusal> {
     let refuse = || complicated(parsed, entry);
     let lines = &parsed.lines;
     let column = dash_column(parsed, entry, items).ok_or_else(refuse)?;
@@ -460,10 +349,7 @@ fn list(
         line.max(dashes[at])
     };
     let write = |items: &[Value]| -> Vec<String> {
-        items
-            .iter()
-            .flat_map(|v| render::list_item(v, column, Quotes::Plain))
-            .collect()
+        items.iter().flat_map(|v| render::list_item(v, column, Quotes::Plain)).collect()
     };
     let mut splices = Vec::new();
     let mut next = 0;
@@ -479,9 +365,7 @@ fn list(
         })
     };
     for (at, value) in values.iter().enumerate() {
-        let found = value
-            .as_ref()
-            .and_then(|v| wanted[next..].iter().position(|w| w == v));
+        let found = value.as_ref().and_then(|v| wanted[next..].iter().position(|w| w == v));
         match found {
             Some(skip) => {
                 splices.extend(insert(&wanted[next..next + skip], kept));
@@ -530,12 +414,7 @@ pub(super) fn append(parsed: &Parsed, entry: &Entry, item: &Value) -> Result<Vec
             let column = column.ok_or_else(|| complicated(parsed, entry))?;
             let new = render::list_item(item, column, Quotes::Plain);
             let last = last_line(parsed, entry);
-            Ok(vec![text::after_line(
-                &parsed.text,
-                &parsed.lines,
-                last,
-                &new,
-            )])
+            Ok(vec![text::after_line(&parsed.text, &parsed.lines, last, &new)])
         }
         _ => Err(complicated(parsed, entry)),
     }

@@ -14,10 +14,7 @@ pub(super) struct Lines {
 impl Lines {
     pub fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
-        let mut lines = Lines {
-            starts: vec![0],
-            ends: Vec::new(),
-        };
+        let mut lines = Lines { starts: vec![0], ends: Vec::new() };
         let mut at = 0;
         while at < bytes.len() {
             let width = match bytes[at] {
@@ -58,10 +55,7 @@ impl Lines {
 
     /// Where the next line starts; the end of the text for the last.
     pub fn next(&self, line: usize) -> usize {
-        self.starts
-            .get(line + 1)
-            .copied()
-            .unwrap_or(self.ends[self.ends.len() - 1])
+        self.starts.get(line + 1).copied().unwrap_or(self.ends[self.ends.len() - 1])
     }
 
     /// The line end of `line`, or of the lines before it where it has none.
@@ -93,18 +87,14 @@ pub(super) struct Splice {
 
 impl Splice {
     pub fn new(at: Range<usize>, with: impl Into<String>) -> Self {
-        Splice {
-            at,
-            with: with.into(),
-        }
+        Splice { at, with: with.into() }
     }
 }
 
 /// Applies replacements, which must not overlap. `None` where they do or fall between the bytes of a character.
 pub(super) fn splice(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     splices.sort_by_key(|s| (s.at.start, s.at.end));
-    let mut out =
-        String::with_capacity(text.len() + splices.iter().map(|s| s.with.len()).sum::<usize>());
+    let mut out = String::with_capacity(text.len() + splices.iter().map(|s| s.with.len()).sum::<usize>());
     let mut done = 0;
     for s in &splices {
         out.push_str(text.get(done..s.at.start)?);
@@ -154,13 +144,7 @@ mod tests {
 
     #[test]
     fn overlapping_replacements_are_refused() {
-        assert_eq!(
-            splice("abc", vec![Splice::new(0..2, "x"), Splice::new(1..3, "y")]),
-            None
-        );
-        assert_eq!(
-            splice("abc", vec![Splice::new(1..1, "x")]).as_deref(),
-            Some("axbc")
-        );
+        assert_eq!(splice("abc", vec![Splice::new(0..2, "x"), Splice::new(1..3, "y")]), None);
+        assert_eq!(splice("abc", vec![Splice::new(1..1, "x")]).as_deref(), Some("axbc"));
     }
 }

@@ -47,31 +47,19 @@ impl Entry {
 
 impl Node {
     pub fn is_block_scalar(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Scalar {
-                style: ScalarStyle::Literal | ScalarStyle::Folded,
-                ..
-            }
-        )
+        matches!(self.kind, Kind::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. })
     }
 
     /// Nothing at all stands where the value would be.
     pub fn is_nothing(&self) -> bool {
-        self.span.is_empty()
-            && self.anchor == 0
-            && self.tag.is_none()
-            && matches!(self.kind, Kind::Scalar { .. })
+        self.span.is_empty() && self.anchor == 0 && self.tag.is_none() && matches!(self.kind, Kind::Scalar { .. })
     }
 
     /// The value that stands last in the text of this one.
     pub fn last(&self) -> &Node {
         match &self.kind {
             Kind::Seq { flow: false, items } => items.last().map_or(self, Node::last),
-            Kind::Map {
-                flow: false,
-                entries,
-            } => entries.last().map_or(self, |e| e.value.last()),
+            Kind::Map { flow: false, entries } => entries.last().map_or(self, |e| e.value.last()),
             _ => self,
         }
     }
@@ -113,32 +101,22 @@ struct Open {
 pub(super) fn parse(text: &str, lines: &Lines) -> Result<Tree, Refusal> {
     let mut settings = options! { flow_nesting_limit: DEPTH, block_nesting_limit: DEPTH };
     settings.set_emit_comments(false);
-    let mut tree = Tree {
-        root: None,
-        body: 0..text.len(),
-        aliased: HashSet::new(),
-    };
+    let mut tree = Tree { root: None, body: 0..text.len(), aliased: HashSet::new() };
     let mut open: Vec<Open> = Vec::new();
     let mut documents = 0;
     let mut previous_end = 0;
     for event in Parser::new_from_str_with_options(text, settings) {
         let (event, span) = event.map_err(|e| {
-            Refusal::at(e.marker().line(), format!("not valid YAML: {}", e.info())).hint(
-                "correct that line; `datadog-agent configcheck` and `yamllint` name the place, too",
-            )
+            Refusal::at(e.marker().line(), format!("not valid YAML: {}", e.info()))
+                .hint("correct that line; `datadog-agent configcheck` and `yamllint` name the place, too")
         })?;
         let bytes = range(&span);
         match event {
             Event::DocumentStart(explicit, _) => {
                 documents += 1;
                 if documents > 1 {
-                    return Err(Refusal::at(
-                        lines.number(bytes.start),
-                        "a second document starts here (`---`)",
-                    )
-                    .hint(
-                        "the Agent reads the first document only; keep one document in the file",
-                    ));
+                    return Err(Refusal::at(lines.number(bytes.start), "a second document starts here (`---`)")
+                        .hint("the Agent reads the first document only; keep one document in the file"));
                 }
                 if explicit {
                     tree.body.start = bytes.end;
@@ -156,62 +134,29 @@ pub(super) fn parse(text: &str, lines: &Lines) -> Result<Tree, Refusal> {
                     span,
                     anchor,
                     tag: tag.map(|t| t.to_string()),
-                    kind: Kind::Scalar {
-                        text: value.into_owned(),
-                        style,
-                    },
+                    kind: Kind::Scalar { text: value.into_owned(), style },
                 };
                 place(&mut tree, &mut open, node, text, lines)?;
             }
             Event::Alias(id) => {
                 tree.aliased.insert(id);
-                let node = Node {
-                    span: bytes.clone(),
-                    anchor: 0,
-                    tag: None,
-                    kind: Kind::Alias(id),
-                };
+                let node = Node { span: bytes.clone(), anchor: 0, tag: None, kind: Kind::Alias(id) };
                 place(&mut tree, &mut open, node, text, lines)?;
             }
             Event::SequenceStart(style, anchor, tag) => {
-                let kind = Kind::Seq {
-                    flow: style == StructureStyle::Flow,
-                    items: Vec::new(),
-                };
-                start(
-                    &mut open,
-                    kind,
-                    bytes.clone(),
-                    anchor,
-                    tag.map(|t| t.to_string()),
-                    lines,
-                )?;
+                let kind = Kind::Seq { flow: style == StructureStyle::Flow, items: Vec::new() };
+                start(&mut open, kind, bytes.clone(), anchor, tag.map(|t| t.to_string()), lines)?;
             }
             Event::MappingStart(style, anchor, tag) => {
-                let kind = Kind::Map {
-                    flow: style == StructureStyle::Flow,
-                    entries: Vec::new(),
-                };
-                start(
-                    &mut open,
-                    kind,
-                    bytes.clone(),
-                    anchor,
-                    tag.map(|t| t.to_string()),
-                    lines,
-                )?;
+                let kind = Kind::Map { flow: style == StructureStyle::Flow, entries: Vec::new() };
+                start(&mut open, kind, bytes.clone(), anchor, tag.map(|t| t.to_string()), lines)?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(closed) = open.pop() else { continue };
                 let mut node = closed.node;
                 node.span.end = match &node.kind {
-                    Kind::Seq { flow: false, items } => {
-                        items.last().map_or(node.span.end, |n| n.span.end)
-                    }
-                    Kind::Map {
-                        flow: false,
-                        entries,
-                    } => entries.last().map_or(node.span.end, Entry::end),
+                    Kind::Seq { flow: false, items } => items.last().map_or(node.span.end, |n| n.span.end),
+                    Kind::Map { flow: false, entries } => entries.last().map_or(node.span.end, Entry::end),
                     _ => bytes.end,
                 };
                 place(&mut tree, &mut open, node, text, lines)?;
@@ -236,32 +181,14 @@ fn start(
     lines: &Lines,
 ) -> Result<(), Refusal> {
     if open.len() >= DEPTH {
-        return Err(Refusal::at(
-            lines.number(span.start),
-            format!("nested deeper than {DEPTH} levels"),
-        ));
+        return Err(Refusal::at(lines.number(span.start), format!("nested deeper than {DEPTH} levels")));
     }
-    open.push(Open {
-        node: Node {
-            span,
-            anchor,
-            tag,
-            kind,
-        },
-        pending: None,
-        seen: HashMap::new(),
-    });
+    open.push(Open { node: Node { span, anchor, tag, kind }, pending: None, seen: HashMap::new() });
     Ok(())
 }
 
 /// Puts a finished value where it belongs: the collection that is open, or the root.
-fn place(
-    tree: &mut Tree,
-    open: &mut [Open],
-    node: Node,
-    text: &str,
-    lines: &Lines,
-) -> Result<(), Refusal> {
+fn place(tree: &mut Tree, open: &mut [Open], node: Node, text: &str, lines: &Lines) -> Result<(), Refusal> {
     let Some(top) = open.last_mut() else {
         let nothing = node.is_nothing();
         tree.root = (!nothing).then_some(node);
@@ -283,18 +210,11 @@ fn place(
                 {
                     return Err(Refusal::at(
                         line,
-                        format!(
-                            "`{}` is there twice, in line {first} and in line {line}",
-                            name.escape_debug()
-                        ),
+                        format!("`{}` is there twice, in line {first} and in line {line}", name.escape_debug()),
                     )
                     .hint("remove one of the two lines: the Agent uses only the last"));
                 }
-                entries.push(Entry {
-                    key,
-                    value: node,
-                    name,
-                });
+                entries.push(Entry { key, value: node, name });
             }
         },
         _ => {}
@@ -329,11 +249,7 @@ fn block_scalar(text: &str, from: usize, content: Range<usize>) -> Range<usize> 
         at += 1;
     }
     let header = at.min(content.start);
-    let indicator_end = header
-        + text[header..]
-            .bytes()
-            .take_while(|b| !b.is_ascii_whitespace())
-            .count();
+    let indicator_end = header + text[header..].bytes().take_while(|b| !b.is_ascii_whitespace()).count();
     if text[header..indicator_end].contains('+') {
         return header..content.end.max(indicator_end);
     }

@@ -150,10 +150,7 @@ fn number(text: &str) -> Option<Value> {
     };
     if let Some(hex) = digits.strip_prefix("0x") {
         let unsigned = text == digits && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        return unsigned
-            .then(|| i64::from_str_radix(hex, 16).ok())
-            .flatten()
-            .map(Value::Int);
+        return unsigned.then(|| i64::from_str_radix(hex, 16).ok()).flatten().map(Value::Int);
     }
     if digits.bytes().all(|b| b.is_ascii_digit()) && !digits.is_empty() {
         // 0123 is octal to some readers and decimal to others.
@@ -166,9 +163,7 @@ fn number(text: &str) -> Option<Value> {
             Err(_) => text.parse().ok().map(Value::Float),
         };
     }
-    float_shape(digits)
-        .then(|| text.parse().ok().map(Value::Float))
-        .flatten()
+    float_shape(digits).then(|| text.parse().ok().map(Value::Float)).flatten()
 }
 
 /// Digits with a point, an exponent or both: `1.5`, `.5`, `1.`, `1e3`, `1.5e-3`.
@@ -183,10 +178,7 @@ fn float_shape(digits: &str) -> bool {
         let e = e.strip_prefix(['+', '-']).unwrap_or(e);
         !e.is_empty() && all_digits(e)
     });
-    all_digits(whole)
-        && all_digits(fraction)
-        && !(whole.is_empty() && fraction.is_empty())
-        && exponent_ok
+    all_digits(whole) && all_digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_ok
 }
 
 /// The Agent lower-cases all keys.

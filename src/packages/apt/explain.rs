@@ -33,10 +33,7 @@ pub fn lock_in(text: &str) -> Option<Lock> {
             });
         }
         if let Some((_, by)) = line.split_once("locked by another process with pid ") {
-            return Some(Lock {
-                file: "/var/lib/dpkg/lock".into(),
-                holder: holder(by),
-            });
+            return Some(Lock { file: "/var/lib/dpkg/lock".into(), holder: holder(by) });
         }
     }
     None
@@ -46,43 +43,32 @@ pub fn lock_in(text: &str) -> Option<Lock> {
 fn holder(text: &str) -> Option<Holder> {
     let (pid, name) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     let name = name.trim().trim_matches(['(', ')']);
-    Some(Holder {
-        pid: pid.parse().ok()?,
-        name: (!name.is_empty()).then(|| name.to_owned()),
-    })
+    Some(Holder { pid: pid.parse().ok()?, name: (!name.is_empty()).then(|| name.to_owned()) })
 }
 
 /// Whether an `update` got the whole index. apt up to 2.1 ends with 0 where a download failed, and says it in a warning.
 pub fn index(output: &Output, url: &str) -> Result<()> {
     let (out, err) = (output.stdout_text(), output.stderr_text());
-    let failed = err.lines().any(|l| {
-        l.starts_with("E: ")
-            || l.contains("Failed to fetch")
-            || l.contains("Some index files failed")
-    });
+    let failed = err
+        .lines()
+        .any(|l| l.starts_with("E: ") || l.contains("Failed to fetch") || l.contains("Some index files failed"));
     if output.success() && !failed {
         return Ok(());
     }
     let url = redact(url);
     if output.stopped.is_some() {
         return Err(Error::new(
-            if output.timed_out() {
-                Kind::Repository
-            } else {
-                Kind::Interrupted
-            },
+            if output.timed_out() { Kind::Repository } else { Kind::Interrupted },
             format!("the index of {url} could not be read: {}", output.ending()),
         )
         .hint("the server, or the way to it, is too slow; try again later or name a mirror"));
     }
-    Err(
-        repository(&format!("{err}\n{out}"), &format!("the repository {url}"))
-            .unwrap_or_else(|| {
-                let what = format!("the index of the repository {url} could not be read");
-                Error::new(Kind::Repository, what)
-            })
-            .detail(output.explain()),
-    )
+    Err(repository(&format!("{err}\n{out}"), &format!("the repository {url}"))
+        .unwrap_or_else(|| {
+            let what = format!("the index of the repository {url} could not be read");
+            Error::new(Kind::Repository, what)
+        })
+        .detail(output.explain()))
 }
 
 /// A failure that a repository, or the way to it, is the cause of. `subject` begins the sentence.
@@ -94,32 +80,20 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
             "if this is your own mirror, compare the key's fingerprint with the one its owner gives you, then name it in \
              DD_REPO_KEY_FINGERPRINTS",
         )
-    } else if has(&[
-        "EXPKEYSIG",
-        "KEYEXPIRED",
-        "Expired on",
-        "key is expired",
-        "EXPSIG",
-    ]) {
+    } else if has(&["EXPKEYSIG", "KEYEXPIRED", "Expired on", "key is expired", "EXPSIG"]) {
         (
             "is signed by a key that has expired".into(),
             "check the clock of this host; if it is right, the repository must be signed anew",
         )
     } else if has(&["REVKEYSIG", "KEYREVOKED", "is revoked", "revoked:"]) {
-        (
-            "is signed by a key that was revoked".into(),
-            "do not use this repository until its owner has signed it anew",
-        )
+        ("is signed by a key that was revoked".into(), "do not use this repository until its owner has signed it anew")
     } else if has(&["BADSIG", "Bad signature", "bad signature", "manipulated"]) {
         (
             "has a signature that does not match: it was changed after it was signed".into(),
             "do not use this mirror; if a proxy stands between, see what it changes",
         )
     } else if has(&["is not valid yet", "not live until", "Not live until"]) {
-        (
-            "is signed in the future".into(),
-            "check the clock of this host",
-        )
+        ("is signed in the future".into(), "check the clock of this host")
     } else if has(&["Release file for", "is expired (invalid since"]) && has(&["is expired"]) {
         (
             "has an index that is too old to be believed".into(),
@@ -142,11 +116,7 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
             "could not be reached over TLS: its certificate was not accepted".into(),
             "is the package ca-certificates installed, and the clock right? A private authority belongs into the system's trust store",
         )
-    } else if has(&[
-        "Could not resolve",
-        "Temporary failure resolving",
-        "Name or service not known",
-    ]) {
+    } else if has(&["Could not resolve", "Temporary failure resolving", "Name or service not known"]) {
         (
             "could not be reached: its host name cannot be resolved".into(),
             "check the name, and this host's DNS and proxy settings",
@@ -162,30 +132,18 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
         "No route to host",
         "Network is unreachable",
     ]) {
-        (
-            "could not be reached".into(),
-            "is a firewall in the way, or a proxy needed?",
-        )
+        ("could not be reached".into(), "is a firewall in the way, or a proxy needed?")
     } else if has(&["407  ", " 407 Proxy"]) {
         (
             "could not be reached: the HTTP proxy wants a user name and a password".into(),
             "give the proxy's URL with them",
         )
     } else if has(&["401  ", "403  "]) {
-        (
-            "refuses access".into(),
-            "check the credentials of the mirror",
-        )
+        ("refuses access".into(), "check the credentials of the mirror")
     } else if has(&["404  "]) {
-        (
-            "does not have what it should at this URL (404)".into(),
-            "check the URL, the suite and the component",
-        )
+        ("does not have what it should at this URL (404)".into(), "check the URL, the suite and the component")
     } else if has(&["500  ", "502  ", "503  ", "504  "]) {
-        (
-            "has a server that fails at present".into(),
-            "try again later",
-        )
+        ("has a server that fails at present".into(), "try again later")
     } else if has(&[
         "NODATA",
         "is not signed",
@@ -207,10 +165,7 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
         "Bad header line",
         "terminated",
     ]) {
-        (
-            "breaks the connection off".into(),
-            "try again later; if it stays so, see what stands between",
-        )
+        ("breaks the connection off".into(), "try again later; if it stays so, see what stands between")
     } else {
         return None;
     };
@@ -244,10 +199,7 @@ mod tests {
         let sqv = "W: OpenPGP signature verification failed: https://x stable InRelease: Sub-process /usr/bin/sqv returned an \
                    error code (1), error message is: Missing key D18886567EABAD8B2D2526900D826EB906462314, which is needed to \
                    verify signature.\nE: The repository 'https://x stable InRelease' is not signed.";
-        assert_eq!(
-            what(gpgv),
-            "it is signed by a key that is not trusted (E6266D4AC0962C7D)"
-        );
+        assert_eq!(what(gpgv), "it is signed by a key that is not trusted (E6266D4AC0962C7D)");
         assert!(what(sqv).contains("(D18886567EABAD8B2D2526900D826EB906462314)"));
     }
 

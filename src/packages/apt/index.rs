@@ -111,19 +111,10 @@ Size: 30
         available.add(INDEX, &["datadog-agent", "datadog-fips-proxy"]);
         available.add(INDEX, &["datadog-agent"]);
         let versions = available.versions("datadog-agent").iter();
-        assert_eq!(
-            versions.map(|c| c.version.as_str()).collect::<Vec<_>>(),
-            ["1:7.58.0-1", "1:7.57.0-1"]
-        );
+        assert_eq!(versions.map(|c| c.version.as_str()).collect::<Vec<_>>(), ["1:7.58.0-1", "1:7.57.0-1"]);
         assert!(available.versions("datadog-agent-dbg").is_empty());
-        let specs = [
-            PackageSpec::exactly("datadog-agent", "1:7.57.0-1"),
-            PackageSpec::newest("datadog-fips-proxy"),
-        ];
-        let needs = Needs {
-            download: 530,
-            installed: 1000 * 1024,
-        };
+        let specs = [PackageSpec::exactly("datadog-agent", "1:7.57.0-1"), PackageSpec::newest("datadog-fips-proxy")];
+        let needs = Needs { download: 530, installed: 1000 * 1024 };
         assert_eq!(available.needs(&specs), needs);
     }
 }

@@ -33,15 +33,8 @@ pub struct Repository {
 /// How long an index may take. It is less than a megabyte.
 const INDEX_DEADLINE: Duration = Duration::from_secs(120);
 
-const ROOT_FILE: Attributes = Attributes {
-    uid: 0,
-    gid: 0,
-    mode: 0o644,
-};
-const ROOT_FOLDER: Attributes = Attributes {
-    mode: 0o755,
-    ..ROOT_FILE
-};
+const ROOT_FILE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o644 };
+const ROOT_FOLDER: Attributes = Attributes { mode: 0o755, ..ROOT_FILE };
 
 impl Repository {
     /// The vendor's repository of Agent 7, and where its own script and packages put entry and keyring.
@@ -71,11 +64,8 @@ impl Repository {
         ] {
             let bad = |c: char| c.is_whitespace() || c.is_control() || "[]#\"'\\".contains(c);
             if text.is_empty() || text.contains(bad) {
-                return Err(Error::new(
-                    Kind::Usage,
-                    format!("`{}` cannot be a {what}", text.escape_debug()),
-                )
-                .hint("it must be one word without brackets and quotes"));
+                return Err(Error::new(Kind::Usage, format!("`{}` cannot be a {what}", text.escape_debug()))
+                    .hint("it must be one word without brackets and quotes"));
             }
         }
         render(
@@ -87,25 +77,13 @@ impl Repository {
 
 /// Verifies the repository and reads its index in a private folder, which is gone afterwards: a refused repository
 /// leaves nothing behind. `names` are the packages to look for.
-pub fn verify(
-    session: Session,
-    repository: &Repository,
-    keyring: &[u8],
-    names: &[&str],
-) -> Result<Available> {
+pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: &[&str]) -> Result<Available> {
     let host = session.host;
     session.events.progress("verify the repository", None);
     // apt reads and verifies as its own user, who must be able to enter.
     let folder = host.temp_dir("/run", 0o711)?;
     let at = |name: &str| folder.path().join(name);
-    for name in [
-        "state",
-        "state/lists",
-        "state/lists/partial",
-        "cache",
-        "cache/archives",
-        "cache/archives/partial",
-    ] {
+    for name in ["state", "state/lists", "state/lists/partial", "cache", "cache/archives", "cache/archives/partial"] {
         host.make_dir(at(name), &ROOT_FOLDER)?;
     }
     let conf = render(
@@ -159,10 +137,7 @@ pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
         apt_get(session)
             .args(INDEX_OPTIONS)
             .arg("-o")
-            .arg(format!(
-                "Dir::Etc::sourcelist={}",
-                repository.list.display()
-            ))
+            .arg(format!("Dir::Etc::sourcelist={}", repository.list.display()))
             .args(["-o", "Dir::Etc::sourceparts=-"])
             .args(["-o", "APT::Get::List-Cleanup=0"])
             .arg("update")
@@ -173,12 +148,7 @@ pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
 }
 
 /// For every `update`. Not every apt knows the error mode; its output is read in any case.
-const INDEX_OPTIONS: [&str; 4] = [
-    "-o",
-    "APT::Update::Error-Mode=any",
-    "-o",
-    "Acquire::Languages=none",
-];
+const INDEX_OPTIONS: [&str; 4] = ["-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Languages=none"];
 
 /// apt-get as it is always called: no questions, and no way around signatures, whatever apt.conf says.
 fn apt_get<'a>(session: Session<'a>) -> Command<'a> {
@@ -221,25 +191,17 @@ fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Resul
             return Ok(output);
         };
         if session.cancelled() {
-            return Err(Error::new(
-                Kind::Interrupted,
-                "stopped while waiting for a lock",
-            ));
+            return Err(Error::new(Kind::Interrupted, "stopped while waiting for a lock"));
         }
         let by = match holder {
             Some(Holder { pid, name: None }) => process_name(session, pid),
-            Some(Holder {
-                pid,
-                name: Some(name),
-            }) => format!("process {pid} ({name})"),
+            Some(Holder { pid, name: Some(name) }) => format!("process {pid} ({name})"),
             None => "another process".into(),
         };
         if start.elapsed() >= session.lock_wait {
-            return Err(
-                Error::new(Kind::Prerequisite, format!("{file} is locked by {by}"))
-                    .detail(text)
-                    .hint("wait until it is done, then run again"),
-            );
+            return Err(Error::new(Kind::Prerequisite, format!("{file} is locked by {by}"))
+                .detail(text)
+                .hint("wait until it is done, then run again"));
         }
         if told.as_ref() != Some(&by) {
             let limit = session.lock_wait.as_secs();
@@ -286,23 +248,9 @@ mod tests {
 
     #[test]
     fn an_entry_cannot_be_broken_out_of() {
-        for bad in [
-            "https://x/ [trusted=yes]",
-            "https://x/\ndeb",
-            "",
-            "a]b",
-            "x\u{2028}y",
-            "x#y",
-        ] {
-            let repository = Repository {
-                url: bad.into(),
-                ..Repository::vendor("amd64")
-            };
-            assert_eq!(
-                repository.list_text().unwrap_err().kind,
-                Kind::Usage,
-                "{bad}"
-            );
+        for bad in ["https://x/ [trusted=yes]", "https://x/\ndeb", "", "a]b", "x\u{2028}y", "x#y"] {
+            let repository = Repository { url: bad.into(), ..Repository::vendor("amd64") };
+            assert_eq!(repository.list_text().unwrap_err().kind, Kind::Usage, "{bad}");
         }
     }
 }

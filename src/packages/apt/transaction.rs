@@ -23,9 +23,7 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
     mend_interrupted(session)?;
     let mut output = try_download(session, specs, change)?;
     if needs_other_lists(&output, specs) {
-        session
-            .events
-            .note("the package lists of this host are missing or old: running apt-get update");
+        session.events.note("the package lists of this host are missing or old: running apt-get update");
         let update = with_lock(session, || {
             let update = apt_get(session).arg("update");
             update.deadline(UPDATE_DEADLINE).run(session.host)
@@ -37,8 +35,9 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
         return Ok(());
     }
     if output.stopped.is_some() && session.cancelled() {
-        return Err(Error::new(Kind::Interrupted, "the download was stopped")
-            .hint("run again: it goes on where it stopped"));
+        return Err(
+            Error::new(Kind::Interrupted, "the download was stopped").hint("run again: it goes on where it stopped")
+        );
     }
     Err(failed_download(&output))
 }
@@ -92,19 +91,14 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
 fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String>> {
     let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
     let known = dpkg::installed(session.host, &names)?;
-    let wrong = specs
-        .iter()
-        .zip(known)
-        .find_map(|(spec, known)| match known {
-            None => Some(format!("{} is not installed", spec.name)),
-            Some(is) if !is.is_whole() => {
-                Some(format!("{} {} is {:?}", spec.name, is.version, is.state))
-            }
-            Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
-                Some(format!("{} is {}", spec.name, is.version))
-            }
-            Some(_) => None,
-        });
+    let wrong = specs.iter().zip(known).find_map(|(spec, known)| match known {
+        None => Some(format!("{} is not installed", spec.name)),
+        Some(is) if !is.is_whole() => Some(format!("{} {} is {:?}", spec.name, is.version, is.state)),
+        Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
+            Some(format!("{} is {}", spec.name, is.version))
+        }
+        Some(_) => None,
+    });
     Ok(wrong)
 }
 
@@ -112,10 +106,7 @@ fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String
 pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
     mend_interrupted(session)?;
     let known = dpkg::installed(session.host, names)?;
-    let there = names
-        .iter()
-        .zip(known)
-        .filter(|(_, k)| k.is_some() || purge);
+    let there = names.iter().zip(known).filter(|(_, k)| k.is_some() || purge);
     let there: Vec<&str> = there.map(|(name, _)| *name).collect();
     if there.is_empty() {
         return Ok(());
@@ -208,18 +199,12 @@ impl<'a> Progress<'a> {
     fn new<'b>(session: Session<'a>, verb: &str, names: impl Iterator<Item = &'b str>) -> Self {
         let what = names.fold(verb.to_owned(), |text, name| text + " " + name);
         session.events.progress(what.as_str(), None);
-        Progress {
-            session,
-            what,
-            last: Cell::new(None),
-        }
+        Progress { session, what, last: Cell::new(None) }
     }
 
     fn at(&self, percent: u8) {
         if self.last.replace(Some(percent)) != Some(percent) {
-            self.session
-                .events
-                .progress(self.what.as_str(), Some(percent));
+            self.session.events.progress(self.what.as_str(), Some(percent));
         }
     }
 }
@@ -242,10 +227,7 @@ fn status_line(stream: Stream, line: &str) -> Option<Status> {
     let percent = fields.next()?.parse::<f64>().ok()?;
     match kind {
         "dlstatus" | "pmstatus" => Some(Status::Percent(percent.clamp(0.0, 100.0) as u8)),
-        "pmerror" => Some(Status::Error(format!(
-            "{package}: {}",
-            fields.next()?.trim()
-        ))),
+        "pmerror" => Some(Status::Error(format!("{package}: {}", fields.next()?.trim()))),
         _ => None,
     }
 }
@@ -262,9 +244,7 @@ fn lacks_lists(text: &str, specs: &[PackageSpec]) -> bool {
         || text.contains("Maybe run apt-get update")
         || text.contains("maybe run apt-get update")
         || text.lines().any(|line| {
-            (line.contains("Unable to locate package")
-                || line.contains("no installation candidate"))
-                && !ours(line)
+            (line.contains("Unable to locate package") || line.contains("no installation candidate")) && !ours(line)
         })
 }
 
@@ -285,50 +265,30 @@ fn failed_download(output: &Output) -> Error {
     }
     let plain = |kind, what: &str| Error::new(kind, what);
     let error = if text.contains("enough free space") || text.contains("No space left") {
-        plain(
-            Kind::Prerequisite,
-            "there is not enough room for the download",
-        )
-        .hint("make room in /var/cache/apt/archives, then run again")
+        plain(Kind::Prerequisite, "there is not enough room for the download")
+            .hint("make room in /var/cache/apt/archives, then run again")
     } else if text.contains("Unable to locate package")
         || text.contains("was not found")
         || text.contains("no installation candidate")
     {
         let apt = text.lines().find_map(|l| l.strip_prefix("E: "));
         let what = format!("a package is not to be had: {}", apt.unwrap_or_default());
-        Error::new(Kind::Repository, what)
-            .hint("check its version, and the repository's URL, suite and component")
+        Error::new(Kind::Repository, what).hint("check its version, and the repository's URL, suite and component")
     } else if text.contains("unmet dependencies") || text.contains("held broken packages") {
-        plain(
-            Kind::PackageManager,
-            "the packages cannot be installed: something that they depend on is missing",
+        plain(Kind::PackageManager, "the packages cannot be installed: something that they depend on is missing").hint(
+            "see what apt says above; a package on hold or a missing source of the distribution is the usual cause",
         )
-        .hint("see what apt says above; a package on hold or a missing source of the distribution is the usual cause")
     } else if text.contains("remove is disabled") {
-        plain(
-            Kind::PackageManager,
-            "the packages can only be installed if others are removed",
-        )
-        .hint("see which ones with apt-get install, and remove them yourself if that is right")
+        plain(Kind::PackageManager, "the packages can only be installed if others are removed")
+            .hint("see which ones with apt-get install, and remove them yourself if that is right")
     } else if text.contains("Packages were downgraded") || text.contains("will be DOWNGRADED") {
-        plain(
-            Kind::PackageManager,
-            "a newer version is installed than the one asked for",
-        )
-        .hint("a downgrade must be asked for explicitly")
+        plain(Kind::PackageManager, "a newer version is installed than the one asked for")
+            .hint("a downgrade must be asked for explicitly")
     } else if text.contains("Held packages were changed") {
-        plain(
-            Kind::PackageManager,
-            "a package is on hold and would be changed",
-        )
-        .hint("apt-mark unhold releases it")
+        plain(Kind::PackageManager, "a package is on hold and would be changed").hint("apt-mark unhold releases it")
     } else {
-        repository(&text, "a repository").unwrap_or_else(|| {
-            plain(
-                Kind::PackageManager,
-                "apt-get could not download the packages",
-            )
-        })
+        repository(&text, "a repository")
+            .unwrap_or_else(|| plain(Kind::PackageManager, "apt-get could not download the packages"))
     };
     error.detail(output.explain())
 }
@@ -351,9 +311,7 @@ fn mend_interrupted(session: Session) -> Result<()> {
     if !dpkg::was_interrupted(session.host)? {
         return Ok(());
     }
-    session
-        .events
-        .note("an installation was interrupted, or is still going on: running dpkg --configure -a");
+    session.events.note("an installation was interrupted, or is still going on: running dpkg --configure -a");
     let output = with_lock(session, || {
         Command::new("dpkg")
             .args(["--force-confdef", "--force-confold", "--configure", "-a"])
@@ -374,9 +332,7 @@ fn mend_interrupted(session: Session) -> Result<()> {
         .hint("run dpkg --configure -a, mend what it says, then run again"));
     }
     if !output.success() {
-        session
-            .events
-            .note("dpkg --configure -a did not succeed for every package; going on");
+        session.events.note("dpkg --configure -a did not succeed for every package; going on");
     }
     Ok(())
 }
@@ -388,19 +344,11 @@ mod tests {
     #[test]
     fn apts_status_lines_are_read() {
         let read = |line| status_line(Stream::Status, line);
-        assert_eq!(
-            read("dlstatus:1:12.5:Retrieving file 1 of 3 (10s remaining)"),
-            Some(Status::Percent(12))
-        );
-        assert_eq!(
-            read("pmstatus:datadog-agent:70.1:Unpacking datadog-agent (amd64)"),
-            Some(Status::Percent(70))
-        );
+        assert_eq!(read("dlstatus:1:12.5:Retrieving file 1 of 3 (10s remaining)"), Some(Status::Percent(12)));
+        assert_eq!(read("pmstatus:datadog-agent:70.1:Unpacking datadog-agent (amd64)"), Some(Status::Percent(70)));
         assert_eq!(
             read("pmerror:datadog-agent:70:installed script returned error 1"),
-            Some(Status::Error(
-                "datadog-agent: installed script returned error 1".into()
-            ))
+            Some(Status::Error("datadog-agent: installed script returned error 1".into()))
         );
         assert_eq!(read("nonsense"), None);
         assert_eq!(status_line(Stream::Stdout, "dlstatus:1:12.5:x"), None);
@@ -410,9 +358,7 @@ mod tests {
     fn the_hosts_lists_are_updated_for_dependencies_only() {
         let specs = [PackageSpec::newest("datadog-agent")];
         let needs = |text| lacks_lists(text, &specs);
-        assert!(needs(
-            "The following packages have unmet dependencies:\n datadog-agent : Depends: x"
-        ));
+        assert!(needs("The following packages have unmet dependencies:\n datadog-agent : Depends: x"));
         assert!(needs("E: Unable to locate package haproxy"));
         assert!(!needs("E: Unable to locate package datadog-agent"));
         assert!(!needs("E: Failed to fetch https://x Hash Sum mismatch"));

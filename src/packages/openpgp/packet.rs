@@ -119,10 +119,7 @@ pub fn split(mut data: &[u8]) -> Result<Vec<Packet>, String> {
     let damaged = || "is an OpenPGP key that is damaged or was cut short".to_owned();
     let mut found = Vec::new();
     while let Some((&first, rest)) = data.split_first() {
-        let number = |n: usize| {
-            rest.get(..n)
-                .map(|b| b.iter().fold(0, |a, b| a << 8 | usize::from(*b)))
-        };
+        let number = |n: usize| rest.get(..n).map(|b| b.iter().fold(0, |a, b| a << 8 | usize::from(*b)));
         let header = match (first & 0xC0, rest.first().copied().unwrap_or(0)) {
             (0x80, _) if first & 3 < 3 => {
                 let octets = 1usize << (first & 3);
