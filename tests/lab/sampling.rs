@@ -75,6 +75,10 @@ fn round(wanted: &PathBuf, seen: &mut BTreeSet<Process>) {
         let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
         let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let program = fs::read_link(format!("/proc/{pid}/exe")).map(|p| p.display().to_string()).unwrap_or_default();
+        // The way into the host, an instant before it becomes the command: no program of the host's.
+        if program.ends_with("/nsenter") {
+            continue;
+        }
         seen.insert(Process { program, args: parts(&args), env: parts(&env) });
     }
 }

@@ -18,8 +18,8 @@ flock 9
 "$SETUP/tools.sh"
 part tls "$(inputs tls.sh)-$(tls_age)" "$SETUP/tls.sh"
 part keys "$(inputs keys.sh)" "$SETUP/keys.sh"
-part debs "$(inputs debs.sh ../packages)-$(stamp keys)" "$SETUP/debs.sh"
-part repos "$(inputs repos.sh)-$(stamp debs)-$(stamp keys)" "$SETUP/repos.sh"
+part debs "$(inputs debs.sh package.sh ../packages)-$(stamp keys)" "$SETUP/debs.sh"
+part repos "$(inputs repos.sh repository.sh)-$(stamp debs)-$(stamp keys)" "$SETUP/repos.sh"
 if [ -n "$full" ]; then
     part full "$(inputs full.sh)-$(stamp repos)" "$SETUP/full.sh"
 fi

@@ -22,12 +22,12 @@ say() {
 inputs() {
     (
         cd "$SETUP" || exit
-        find common.sh "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
+        find "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16
     )
 }
 
 lab_inputs() {
-    inputs tools.sh tls.sh keys.sh debs.sh repos.sh bases.sh ../packages
+    inputs . ../packages
 }
 
 stamp() {
