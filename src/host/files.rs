@@ -252,7 +252,7 @@ impl Host {
                 return Err(e);
             }
         };
-        fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+        sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
         match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(now) if now.st_ino == written.st_ino && now.st_dev == written.st_dev => Ok(()),
             _ => Err(Error::new(
@@ -382,7 +382,7 @@ impl Host {
         let (folder, name) = self.parent(path)?;
         match unlinkat(&folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => {
-                fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+                sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
                 Ok(true)
             }
             Err(Errno::ENOENT) => Ok(false),
@@ -401,8 +401,8 @@ impl Host {
             &to_folder,
             to_name.as_os_str(),
         )
-        .and_then(|()| fsync(&to_folder))
-        .and_then(|()| fsync(&from_folder))
+        .and_then(|()| sync_folder(&to_folder))
+        .and_then(|()| sync_folder(&from_folder))
         .map_err(|e| self.error("rename to", to, e))
     }
 
@@ -466,6 +466,14 @@ impl Host {
             ),
         )
         .hint("look where it comes from; move it away or put a plain file there, then run again")
+    }
+}
+
+/// Makes a change of a folder's names last. Some network and user-space file systems cannot, and say EINVAL.
+pub(super) fn sync_folder(folder: &OwnedFd) -> nix::Result<()> {
+    match fsync(folder) {
+        Err(Errno::EINVAL) => Ok(()),
+        other => other,
     }
 }
 

@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::files::{Attributes, FileKind, ReadFailure, set_attributes};
+use super::files::{Attributes, FileKind, ReadFailure, set_attributes, sync_folder};
 use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
@@ -75,7 +75,7 @@ impl Host {
             let _ = unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir);
             return Err(error(e));
         }
-        fsync(&parent).map_err(error)?;
+        sync_folder(&parent).map_err(error)?;
         Ok(true)
     }
 
@@ -116,7 +116,7 @@ impl Host {
         let (parent, name) = self.parent(path)?;
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) => {
-                fsync(&parent).map_err(|e| self.error("sync the folder of", path, e))?;
+                sync_folder(&parent).map_err(|e| self.error("sync the folder of", path, e))?;
                 Ok(true)
             }
             Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
@@ -135,7 +135,7 @@ impl Host {
         let error = |e| self.error("remove", path, e);
         let device = fstat(&parent).map_err(error)?.st_dev;
         remove_below(&parent, &name, device).map_err(error)?;
-        fsync(&parent).map_err(error)?;
+        sync_folder(&parent).map_err(error)?;
         Ok(true)
     }
 
