@@ -19,6 +19,9 @@ use super::walk::{Last, is};
 use super::{Host, system, xattr};
 use crate::error::{Error, Kind, Result};
 
+/// How the names of files begin that are being written.
+pub(super) const TEMPORARY: &str = ".ddinstall-";
+
 /// What kind of thing has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -275,7 +278,7 @@ impl Host {
     ) -> Result<(OsString, File)> {
         let mut tries = 0;
         loop {
-            let mut temporary = OsString::from(".ddinstall-");
+            let mut temporary = OsString::from(TEMPORARY);
             temporary.push(system::random_hex()?);
             let mut whole = temporary.clone();
             // The name tells an operator what a leftover of a killed run belongs to.

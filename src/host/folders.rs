@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::files::{Attributes, FileKind, ReadFailure, set_attributes, sync_folder};
+use super::files::{Attributes, FileKind, ReadFailure, TEMPORARY, set_attributes, sync_folder};
 use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
@@ -122,6 +122,18 @@ impl Host {
             Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
             Err(e) => Err(self.error("remove", path, e)),
         }
+    }
+
+    /// Removes what a killed run was writing in this folder (see [`Host::write`]); the names removed. Only for the one
+    /// that holds the lock. False friends are safe: a link of such a name is removed itself.
+    pub fn remove_leftovers(&self, folder: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let folder = folder.as_ref();
+        let mut left = self.list(folder)?.unwrap_or_default();
+        left.retain(|name| name.to_string_lossy().starts_with(TEMPORARY));
+        for name in &left {
+            self.remove_file(folder.join(name))?;
+        }
+        Ok(left)
     }
 
     /// Removes a folder with all that is in it, following no link and leaving other file systems that are mounted in
