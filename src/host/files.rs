@@ -19,6 +19,9 @@ use super::walk::{Last, is};
 use super::{Host, system, xattr};
 use crate::error::{Error, Kind, Result};
 
+/// How the names of files begin that are being written.
+pub(super) const TEMPORARY: &str = ".ddinstall-";
+
 /// What kind of thing has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -230,7 +233,7 @@ impl Host {
                 return Err(e);
             }
         };
-        fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+        sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
         match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(now) if now.st_ino == written.st_ino && now.st_dev == written.st_dev => Ok(()),
             _ => Err(Error::new(
@@ -245,7 +248,7 @@ impl Host {
     fn create_beside(&self, path: &Path, folder: &OwnedFd, name: &OsStr) -> Result<(OsString, File)> {
         let mut tries = 0;
         loop {
-            let mut temporary = OsString::from(".ddinstall-");
+            let mut temporary = OsString::from(TEMPORARY);
             temporary.push(system::random_hex()?);
             let mut whole = temporary.clone();
             // The name tells an operator what a leftover of a killed run belongs to.
@@ -334,7 +337,7 @@ impl Host {
         let (folder, name) = self.parent(path)?;
         match unlinkat(&folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => {
-                fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+                sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
                 Ok(true)
             }
             Err(Errno::ENOENT) => Ok(false),
@@ -348,8 +351,8 @@ impl Host {
         let (from_folder, from_name) = self.parent(from)?;
         let (to_folder, to_name) = self.parent(to)?;
         renameat(&from_folder, from_name.as_os_str(), &to_folder, to_name.as_os_str())
-            .and_then(|()| fsync(&to_folder))
-            .and_then(|()| fsync(&from_folder))
+            .and_then(|()| sync_folder(&to_folder))
+            .and_then(|()| sync_folder(&from_folder))
             .map_err(|e| self.error("rename to", to, e))
     }
 
@@ -402,6 +405,14 @@ impl Host {
             format!("{} is {what}, where a plain file must be; it is left alone", self.real_path(path).display()),
         )
         .hint("look where it comes from; move it away or put a plain file there, then run again")
+    }
+}
+
+/// Makes a change of a folder's names last. Some network and user-space file systems cannot, and say EINVAL.
+pub(super) fn sync_folder(folder: &OwnedFd) -> nix::Result<()> {
+    match fsync(folder) {
+        Err(Errno::EINVAL) => Ok(()),
+        other => other,
     }
 }
 

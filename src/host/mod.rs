@@ -1,6 +1,7 @@
 //! The only code that touches files, processes, units, users and sockets.
 //! Every path is relative to the root of a [`Host`]; nothing here knows Datadog.
 
+mod child;
 mod files;
 mod folders;
 mod hold;
