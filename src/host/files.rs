@@ -10,6 +10,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, futimens};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, Statfs, fstatfs};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
@@ -17,6 +18,9 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
 use super::walk::{Last, is};
 use super::{Host, system, xattr};
 use crate::error::{Error, Kind, Result};
+
+/// How the names of files begin that are being written.
+pub(super) const TEMPORARY: &str = ".ddinstall-";
 
 /// What kind of thing has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +255,7 @@ impl Host {
                 return Err(e);
             }
         };
-        fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+        sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
         match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(now) if now.st_ino == written.st_ino && now.st_dev == written.st_dev => Ok(()),
             _ => Err(Error::new(
@@ -274,7 +278,7 @@ impl Host {
     ) -> Result<(OsString, File)> {
         let mut tries = 0;
         loop {
-            let mut temporary = OsString::from(".ddinstall-");
+            let mut temporary = OsString::from(TEMPORARY);
             temporary.push(system::random_hex()?);
             let mut whole = temporary.clone();
             // The name tells an operator what a leftover of a killed run belongs to.
@@ -381,7 +385,7 @@ impl Host {
         let (folder, name) = self.parent(path)?;
         match unlinkat(&folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) => {
-                fsync(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
+                sync_folder(&folder).map_err(|e| self.error("sync the folder of", path, e))?;
                 Ok(true)
             }
             Err(Errno::ENOENT) => Ok(false),
@@ -400,8 +404,8 @@ impl Host {
             &to_folder,
             to_name.as_os_str(),
         )
-        .and_then(|()| fsync(&to_folder))
-        .and_then(|()| fsync(&from_folder))
+        .and_then(|()| sync_folder(&to_folder))
+        .and_then(|()| sync_folder(&from_folder))
         .map_err(|e| self.error("rename to", to, e))
     }
 
@@ -424,7 +428,9 @@ impl Host {
             return Err(refused(opened));
         };
         let stat = fstat(&folder).map_err(|e| self.failure("read", parent, e))?;
-        if self.is_private(&stat) {
+        // On /proc nobody can make a link, and looking twice may see two inodes.
+        let is_proc = |s: Statfs| s.filesystem_type() == PROC_SUPER_MAGIC;
+        if self.is_private(&stat) || fstatfs(fd).is_ok_and(is_proc) {
             return Ok(());
         }
         let changed = |s: &FileStat| (s.st_dev, s.st_ino, s.st_ctime, s.st_ctime_nsec);
@@ -463,6 +469,14 @@ impl Host {
             ),
         )
         .hint("look where it comes from; move it away or put a plain file there, then run again")
+    }
+}
+
+/// Makes a change of a folder's names last. Some network and user-space file systems cannot, and say EINVAL.
+pub(super) fn sync_folder(folder: &OwnedFd) -> nix::Result<()> {
+    match fsync(folder) {
+        Err(Errno::EINVAL) => Ok(()),
+        other => other,
     }
 }
 

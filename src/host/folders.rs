@@ -8,9 +8,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::files::{Attributes, FileKind, ReadFailure, set_attributes};
+use super::files::{Attributes, FileKind, ReadFailure, TEMPORARY, set_attributes, sync_folder};
 use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
@@ -75,7 +75,7 @@ impl Host {
             let _ = unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir);
             return Err(error(e));
         }
-        fsync(&parent).map_err(error)?;
+        sync_folder(&parent).map_err(error)?;
         Ok(true)
     }
 
@@ -116,12 +116,24 @@ impl Host {
         let (parent, name) = self.parent(path)?;
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Ok(()) => {
-                fsync(&parent).map_err(|e| self.error("sync the folder of", path, e))?;
+                sync_folder(&parent).map_err(|e| self.error("sync the folder of", path, e))?;
                 Ok(true)
             }
             Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
             Err(e) => Err(self.error("remove", path, e)),
         }
+    }
+
+    /// Removes what a killed run was writing in this folder (see [`Host::write`]); the names removed. Only for the one
+    /// that holds the lock. False friends are safe: a link of such a name is removed itself.
+    pub fn remove_leftovers(&self, folder: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let folder = folder.as_ref();
+        let mut left = self.list(folder)?.unwrap_or_default();
+        left.retain(|name| name.to_string_lossy().starts_with(TEMPORARY));
+        for name in &left {
+            self.remove_file(folder.join(name))?;
+        }
+        Ok(left)
     }
 
     /// Removes a folder with all that is in it, following no link and leaving other file systems that are mounted in
@@ -135,7 +147,7 @@ impl Host {
         let error = |e| self.error("remove", path, e);
         let device = fstat(&parent).map_err(error)?.st_dev;
         remove_below(&parent, &name, device).map_err(error)?;
-        fsync(&parent).map_err(error)?;
+        sync_folder(&parent).map_err(error)?;
         Ok(true)
     }
 

@@ -266,6 +266,16 @@ fn folders_are_made_listed_and_removed() {
 }
 
 #[test]
+fn what_a_killed_run_was_writing_is_cleared_away() {
+    let (_guard, host) = host();
+    fs::write(host.root().join("etc/.ddinstall-0123-a.yaml"), "half").unwrap();
+    symlink("shadow", host.root().join("etc/.ddinstall-link")).unwrap();
+    assert_eq!(host.remove_leftovers("/etc").unwrap().len(), 2);
+    assert_eq!(host.list("/etc").unwrap().unwrap(), ["shadow"]);
+    assert!(host.remove_leftovers("/absent").unwrap().is_empty());
+}
+
+#[test]
 fn what_another_user_hides_is_denied_not_absent() {
     if geteuid().is_root() {
         return; // root sees everything

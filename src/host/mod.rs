@@ -1,6 +1,7 @@
 //! The only code that touches files, processes, units, users and sockets.
 //! Every path is relative to the root of a [`Host`]; nothing here knows Datadog.
 
+mod child;
 mod files;
 mod folders;
 mod hold;
@@ -10,6 +11,7 @@ mod probe;
 pub mod process;
 pub mod sockets;
 pub mod system;
+mod tcp_table;
 pub mod units;
 pub mod users;
 mod walk;
@@ -17,6 +19,8 @@ mod xattr;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod live_tests;
 #[cfg(test)]
 mod process_tests;
 

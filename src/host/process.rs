@@ -4,28 +4,24 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::{Mode, SFlag, fstat, umask};
-use nix::unistd::{Pid, chdir, chroot, setsid};
+use nix::unistd::Pid;
 
+pub use super::child::PATH;
+use super::child::{command_line, find, locale, memory_file, prepare};
 use super::pipes::Channels;
-use super::walk::{Last, is};
+use super::units::systemd_is_pid1;
 use super::{Host, Lock};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
-/// Where programs are looked for, and the children's `PATH`. The caller's `PATH` means nothing here.
-pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long a child may take to obey SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -232,9 +228,14 @@ impl<'a> Command<'a> {
         args: &[OsString],
         status: Option<File>,
     ) -> io::Result<(Child, Channels)> {
-        let mut command = match &self.scope {
-            Some(name) if super::units::systemd_is_pid1(host) => {
-                let mut command = std::process::Command::new("/usr/bin/systemd-run");
+        let scope = self.scope.as_ref().filter(|_| systemd_is_pid1(host));
+        let with_runner = scope.and_then(|name| {
+            let runner = find(host, OsStr::new("systemd-run")).ok()?;
+            Some((name, runner))
+        });
+        let mut command = match with_runner {
+            Some((name, runner)) => {
+                let mut command = std::process::Command::new(runner);
                 command.args(["--scope", "--quiet", "--slice=system.slice"]);
                 command.arg(format!("--unit={name}-{}", std::process::id()));
                 command.arg("--").arg(program);
@@ -412,107 +413,11 @@ impl fmt::Debug for Command<'_> {
     }
 }
 
-/// What happens in the child between fork and exec.
-#[allow(
-    unsafe_code,
-    reason = "setsid, umask and chroot have no safe way through std"
-)]
-fn prepare(command: &mut std::process::Command, root: Option<&Path>, kept: Vec<OwnedFd>) {
-    let root: Option<PathBuf> = root.map(Path::to_owned);
-    let child_side = move || -> io::Result<()> {
-        setsid()?;
-        umask(Mode::S_IWGRP | Mode::S_IWOTH);
-        if let Some(root) = &root {
-            chroot(root)?;
-            chdir("/")?;
-        }
-        for fd in &kept {
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: only system calls that are async-signal-safe; nothing is allocated (the path fits nix's stack buffer
-    // or the call fails) and no lock is taken.
-    unsafe {
-        command.pre_exec(child_side);
-    }
-}
-
-/// A file without a name that a child can read from or write to, in memory where the kernel can do that.
-fn memory_file(content: &[u8]) -> io::Result<File> {
-    let mut file = match memfd_create("ddinstall", MFdFlags::MFD_CLOEXEC) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::ENOSYS | Errno::EPERM) => {
-            tempfile::tempfile_in("/run").or_else(|_| tempfile::tempfile())?
-        }
-        Err(e) => return Err(e.into()),
-    };
-    file.write_all(content)?;
-    file.rewind()?;
-    if content.is_empty() {
-        // A child that opens /dev/stdout anew must not make others write over it.
-        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
-    }
-    Ok(file)
-}
-
-/// `C.UTF-8` where the C library has it, for otherwise perl and others complain.
-fn locale(host: &Host) -> &'static str {
-    let has = |path| matches!(host.meta(path), Ok(Some(_)));
-    if has("/usr/lib/locale/C.utf8") || has("/usr/lib/locale/C.UTF-8") {
-        "C.UTF-8"
-    } else {
-        "C"
-    }
-}
-
 /// Whether [`Command`] would find this program.
 pub fn is_installed(host: &Host, program: &str) -> bool {
     find(host, OsStr::new(program)).is_ok()
 }
 
-fn find(host: &Host, program: &OsStr) -> Result<PathBuf> {
-    let name = Path::new(program);
-    let candidates: Vec<PathBuf> = if name.is_absolute() {
-        vec![name.to_owned()]
-    } else {
-        PATH.split(':').map(|d| Path::new(d).join(name)).collect()
-    };
-    for path in candidates {
-        if let Ok(Some(fd)) = host.open(&path, OFlag::O_PATH, Last::Follow)
-            && let Ok(stat) = fstat(&fd)
-            && is(&stat, SFlag::S_IFREG)
-            && stat.st_mode & 0o111 != 0
-        {
-            return Ok(path);
-        }
-    }
-    Err(Error::new(
-        Kind::Prerequisite,
-        format!("the program {} is not there", name.display()),
-    )
-    .detail(format!(
-        "looked for in {PATH} below {}",
-        host.root().display()
-    ))
-    .hint("install the package that has it, then run again"))
-}
-
 fn cannot_run(program: &Path, error: &io::Error) -> Error {
     Error::io("run", program, error)
-}
-
-fn command_line(program: &Path, args: &[OsString]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    let mut line = program.display().to_string();
-    for arg in args {
-        let arg = arg.to_string_lossy();
-        line.push(' ');
-        if !arg.is_empty() && arg.chars().all(plain) {
-            line.push_str(&arg);
-        } else {
-            line.push_str(&format!("'{}'", arg.replace('\'', r"'\''")));
-        }
-    }
-    line
 }

@@ -154,3 +154,73 @@ fn a_missing_program_is_named() {
     assert!(!process::is_installed(&live(), "no-such-program"));
     assert!(process::is_installed(&live(), "sh"));
 }
+
+#[test]
+fn below_another_root_programs_run_in_a_chroot() {
+    if !users::effective_is_root() || cfg!(not(target_env = "musl")) {
+        return; // this test's own binary, static, is the only program there
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("usr/bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), bin.join("tests")).unwrap();
+    let host = Host::new(folder.path()).unwrap();
+    let out = Command::new("tests").args(["--list", "chroot"]).run(&host);
+    let out = out.unwrap();
+    assert!(out.stdout_text().contains("run_in_a_chroot: test"));
+    assert!(Command::new("sh").run(&host).is_err());
+}
+
+const KILLED: &str = "DDINSTALL_TEST_FOLDER";
+
+/// The victim of the next test: a process that runs a transaction.
+#[test]
+#[ignore = "run by a_transaction_survives_our_death_and_keeps_the_lock"]
+fn a_process_to_be_killed() {
+    let Some(folder) = std::env::var_os(KILLED) else {
+        return;
+    };
+    let host = Host::new(Path::new(&folder)).unwrap();
+    let Locking::Acquired(lock) = host.lock("/lock").unwrap() else {
+        panic!("a free lock was not given");
+    };
+    let script = "echo > \"$F/began\"; for i in 1 2 3 4 5 6 7 8; do echo much; echo talk >&2; sleep 0.1; done; echo > \"$F/done\"";
+    let command = sh(script).env("F", &folder).holds(&lock).never_kill();
+    command.run(&live()).unwrap();
+}
+
+#[test]
+fn a_transaction_survives_our_death_and_keeps_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::new(folder.path()).unwrap();
+    let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "host::process_tests::a_process_to_be_killed",
+        ])
+        .env(KILLED, folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = |name: &str| {
+        let started = Instant::now();
+        while host.meta(name).unwrap().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(20), "no {name}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    until("/began");
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    match host.lock("/lock").unwrap() {
+        Locking::HeldBy(pid) => assert_eq!(pid, Some(victim.id())),
+        Locking::Acquired(_) => panic!("the lock died with its first owner"),
+    }
+    until("/done");
+    let started = Instant::now();
+    while matches!(host.lock("/lock").unwrap(), Locking::HeldBy(_)) {
+        assert!(started.elapsed() < Duration::from_secs(5), "the lock stays");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

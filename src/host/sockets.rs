@@ -1,19 +1,16 @@
 //! Who listens on which port, who is connected where, and a tiny probe of a port on loopback.
-//! Read from `/proc`; the owner of a socket is only searched for where a port in question is taken.
+//! The owner of a socket is only searched for where a port in question is taken.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use super::tcp_table::{State, rows};
 use super::walk::Last;
 use super::{Host, ReadFailure};
 
 pub use super::probe::{Probe, http_get};
-
-/// States of `/proc/net/tcp` (include/net/tcp_states.h).
-const ESTABLISHED: u8 = 0x01;
-const LISTEN: u8 = 0x0A;
 
 /// A process as far as it can be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,19 +44,10 @@ pub struct Connection {
 
 type Read<T> = std::result::Result<T, ReadFailure>;
 
-struct Row {
-    local: SocketAddr,
-    remote: SocketAddr,
-    state: u8,
-    inode: u64,
-}
-
 /// The listeners on these ports, sorted by port and address. `likely` are processes to look at first (those of the proxy's
 /// unit, see [`processes_of_unit`]): if they own all of them, no other process is looked at.
 pub fn listeners(host: &Host, ports: RangeInclusive<u16>, likely: &[u32]) -> Read<Vec<Listener>> {
-    let rows = rows(host, |row| {
-        row.state == LISTEN && ports.contains(&row.local.port())
-    })?;
+    let rows = rows(host, State::Listen, |row| ports.contains(&row.local.port()))?;
     let mut missing: BTreeSet<u64> = rows.iter().map(|r| r.inode).collect();
     let mut owners: HashMap<u64, u32> = HashMap::new();
     if !missing.is_empty() {
@@ -105,8 +93,8 @@ pub fn connections(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
     if owners.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = rows(host, |row| {
-        row.state == ESTABLISHED && owners.contains_key(&row.inode)
+    let rows = rows(host, State::Established, |row| {
+        owners.contains_key(&row.inode)
     })?;
     let with_pid = rows.into_iter().filter_map(|row| {
         Some(Connection {
@@ -206,46 +194,6 @@ fn socket_inodes(host: &Host, pid: u32) -> Vec<u64> {
         .collect()
 }
 
-fn rows(host: &Host, wanted: impl Fn(&Row) -> bool) -> Read<Vec<Row>> {
-    let mut rows = Vec::new();
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-        // A kernel without IPv6 has no second table.
-        let text = host.read_text(table)?.unwrap_or_default();
-        rows.extend(text.lines().skip(1).filter_map(parse_row).filter(&wanted));
-    }
-    Ok(rows)
-}
-
-fn parse_row(line: &str) -> Option<Row> {
-    let mut fields = line.split_ascii_whitespace().skip(1);
-    let local = parse_address(fields.next()?)?;
-    let remote = parse_address(fields.next()?)?;
-    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
-    let inode = fields.nth(5)?.parse().ok()?;
-    Some(Row {
-        local,
-        remote,
-        state,
-        inode,
-    })
-}
-
-/// `0100007F:264B`: groups of 32 bits in the byte order of the machine, then the port. Mapped IPv4 comes out as IPv4.
-fn parse_address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let mut bytes = Vec::with_capacity(16);
-    for start in (0..address.len()).step_by(8) {
-        let group = u32::from_str_radix(address.get(start..start + 8)?, 16).ok()?;
-        bytes.extend_from_slice(&group.to_ne_bytes());
-    }
-    let ip = match bytes.len() {
-        4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
-        _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?)),
-    };
-    Some(SocketAddr::new(ip.to_canonical(), port))
-}
-
 impl Host {
     /// Where a symbolic link of `/proc` points to, as text. None if it is gone or we may not see it.
     fn link_text(&self, path: impl AsRef<Path>) -> Option<std::ffi::OsString> {
@@ -273,26 +221,7 @@ impl Host {
 mod tests {
     use super::*;
     use std::fs;
-    use std::net::TcpListener;
-
-    #[test]
-    fn addresses_are_read_in_the_machines_byte_order() {
-        let read = |text| parse_address(text).unwrap().to_string();
-        if cfg!(target_endian = "little") {
-            assert_eq!(read("0100007F:264B"), "127.0.0.1:9803");
-            assert_eq!(read("00000000000000000000000001000000:1F90"), "[::1]:8080");
-            assert_eq!(
-                read("B80D0120000000000000000001000000:0050"),
-                "[2001:db8::1]:80"
-            );
-            assert_eq!(
-                read("0000000000000000FFFF00000100007F:264C"),
-                "127.0.0.1:9804"
-            );
-        }
-        assert_eq!(parse_address("0100007F"), None);
-        assert_eq!(parse_address("01:264B"), None);
-    }
+    use std::net::{Ipv4Addr, TcpListener};
 
     #[test]
     fn the_unit_of_a_process_is_found_in_every_kind_of_control_group() {
