@@ -46,7 +46,10 @@ fn has_journal(host: &Host) -> Result<bool> {
 
 fn status(host: &Host) -> Result<Option<String>> {
     let stored = host.read(Path::new(STATUS))?;
-    Ok(stored.map(|s| String::from_utf8_lossy(&s.bytes).into_owned()))
+    Ok(stored.map(|s| {
+        // Megabytes, and UTF-8 as a rule: no copy then.
+        String::from_utf8(s.bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    }))
 }
 
 fn find(status: &str, names: &[&str]) -> Vec<Option<Installed>> {

@@ -68,7 +68,26 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
             let what = format!("the index of the repository {url} could not be read");
             Error::new(Kind::Repository, what)
         })
-        .detail(output.explain()))
+        .detail(essence(output)))
+}
+
+/// The command, how it ended, and what apt complains about, without the checksums that it lists.
+pub fn essence(output: &Output) -> String {
+    let mut text = format!("{}: {}", output.command_line(), output.ending());
+    let (out, err) = (output.stdout_text(), output.stderr_text());
+    let mut after_error = false;
+    let complaints = out.lines().chain(err.lines()).filter(|line| {
+        let starts = |marks: &[&str]| marks.iter().any(|m| line.starts_with(m));
+        // The line after `Err:` has the cause.
+        let wanted = after_error || starts(&["E: ", "W: ", "Err:"]);
+        after_error = starts(&["Err:"]);
+        wanted
+    });
+    for line in complaints.take(30) {
+        text.push_str("\n  ");
+        text.push_str(line.trim());
+    }
+    text
 }
 
 /// A failure that a repository, or the way to it, is the cause of. `subject` begins the sentence.
@@ -121,14 +140,14 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
             "could not be reached: its host name cannot be resolved".into(),
             "check the name, and this host's DNS and proxy settings",
         )
+    } else if has(&["timed out"]) {
+        ("does not answer in time".into(), "is a firewall in the way, or a proxy needed? Otherwise try again later")
     } else if has(&[
         "Could not connect",
         "Cannot initiate the connection",
         "Connection refused",
         "Connection failed",
         "Unable to connect",
-        "timed out",
-        "Connection timed out",
         "No route to host",
         "Network is unreachable",
     ]) {

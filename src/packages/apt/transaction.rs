@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::explain::repository;
+use super::explain::{essence, repository};
 use super::{apt_get, with_lock};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Output, Stream};
@@ -290,7 +290,11 @@ fn failed_download(output: &Output) -> Error {
         repository(&text, "a repository")
             .unwrap_or_else(|| plain(Kind::PackageManager, "apt-get could not download the packages"))
     };
-    error.detail(output.explain())
+    let detail = match error.kind {
+        Kind::Repository => essence(output),
+        _ => output.explain(),
+    };
+    error.detail(detail)
 }
 
 fn failed_transaction(output: &Output, broken: &[String], subject: &str) -> Error {
