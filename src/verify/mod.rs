@@ -6,6 +6,8 @@ mod files;
 mod proxy;
 mod services;
 
+use std::thread;
+
 use serde::Serialize;
 
 use crate::current::Current;
@@ -109,20 +111,26 @@ pub enum Reach {
 
 /// Looks at everything that the desired state says. `current` must have been read just now.
 pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, reach: Reach) -> Verification {
-    let mut checks = Vec::new();
-    checks.extend(services::packages(desired, current));
-    checks.extend(files::repository(host));
-    checks.extend(files::files(desired, current));
-    checks.extend(services::memberships(desired, current));
-    checks.extend(services::units(facts, desired, current));
-    if desired.asked.fips_on() {
-        checks.extend(bypass::checks(host, desired, current));
-        checks.extend(proxy::checks(host, facts, desired, current, reach));
-        checks.push(services::kernel_fips(facts));
-    }
-    if desired.asked.cws_on() {
-        checks.extend(services::cws(host, facts));
-    }
+    let checks = thread::scope(|scope| {
+        // The journal takes as long as all the rest: it is read beside it.
+        let journal = scope.spawn(|| proxy::journal(host, desired, current));
+        let mut checks = Vec::new();
+        checks.extend(services::packages(desired, current));
+        checks.extend(files::repository(host));
+        checks.extend(files::files(desired, current));
+        checks.extend(services::memberships(desired, current));
+        checks.extend(services::units(facts, desired, current));
+        if desired.asked.fips_on() {
+            checks.extend(bypass::checks(host, current));
+            checks.extend(proxy::checks(facts, desired, current, reach));
+            checks.extend(journal.join().unwrap_or_default());
+            checks.push(services::kernel_fips(facts));
+        }
+        if desired.asked.cws_on() {
+            checks.extend(services::cws(host, facts));
+        }
+        checks
+    });
     let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
     Verification { status, checks }
 }
