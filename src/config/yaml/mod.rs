@@ -187,6 +187,11 @@ impl Parsed {
     /// Refuses a file whose top level is a list or a single value.
     fn top(&self) -> Result<(), Refusal> {
         match (&self.tree.root, &self.data) {
+            (Some(root), _) if root.tag.is_some() => Err(Refusal::at(
+                self.lines.number(root.span.start),
+                "the whole file carries a tag",
+            )
+            .hint("the Agent's files have none; remove it")),
             (None, _) | (_, Value::Map(_)) => Ok(()),
             (Some(root), other) => Err(Refusal::at(
                 self.lines.number(root.span.start),

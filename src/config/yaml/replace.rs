@@ -145,11 +145,14 @@ pub(super) fn insert(
             render::key(&keys[0]),
             render::inline(&value, Quotes::Plain, true)
         );
-        let last = section
-            .entries()
-            .last()
-            .map(|e| e.end().max(colon(parsed, e).unwrap_or(0)));
-        return Ok(vec![flow_insert(map, last, &new)]);
+        return Ok(vec![match section.entries().last() {
+            // `{a:, b: 1}` is no map of two keys to every reader; `{a: , b: 1}` is.
+            Some(last) if last.value.is_nothing() => {
+                let end = entry_end(parsed, last);
+                Splice::new(end..end, format!(" , {new}"))
+            }
+            last => flow_insert(map, last.map(Entry::end), &new),
+        }]);
     }
     if section.entries().iter().any(|e| !starts_line(parsed, e)) {
         let first = &section.entries()[0];
@@ -183,7 +186,7 @@ pub(super) fn deletion(
         .position(|e| std::ptr::eq(e, entry))
         .ok_or_else(|| complicated(parsed, entry))?;
     let gone = if section.is_flow() {
-        let end = |e: &Entry| e.end().max(colon(parsed, e).unwrap_or(0));
+        let end = |e: &Entry| entry_end(parsed, e);
         match (entries.get(at + 1), at.checked_sub(1).map(|i| &entries[i])) {
             (Some(next), _) => entry.key.span.start..next.key.span.start,
             (None, Some(previous)) => end(previous)..end(entry),
@@ -196,7 +199,14 @@ pub(super) fn deletion(
         super::dotted::extent(parsed, entry)
     };
     keeps_comments(parsed, gone.clone(), entry)?;
-    Ok(vec![Splice::new(gone, "")])
+    // `{a:}` is not a map to every reader; `{a: }` is.
+    let bare = parsed.text[..gone.start].ends_with(':') && section.is_flow();
+    Ok(vec![Splice::new(gone, if bare { " " } else { "" })])
+}
+
+/// Where an entry ends: behind its colon where it has no value.
+fn entry_end(parsed: &Parsed, entry: &Entry) -> usize {
+    entry.end().max(colon(parsed, entry).unwrap_or(0))
 }
 
 /// Refuses to delete lines of comment that stand inside what goes. A comment at the end of a line goes with its line.
