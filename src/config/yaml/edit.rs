@@ -4,7 +4,6 @@
 use crate::types::YamlPath;
 
 use super::check::decode;
-use super::commented::Index;
 use super::data::{self, Norm};
 use super::dotted::{self, Meeting};
 use super::locate::Section;
@@ -49,33 +48,88 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     let (mark, text) = decode(text)?;
     let mut parsed = Parsed::new(text)?;
     parsed.top()?;
-    let mut expected = parsed.norm();
-    let mut changes = Vec::new();
-    for edit in edits {
-        if edit.path().keys().len() > PATH {
-            return Err(Refusal::new(format!("a path of more than {PATH} keys"))
-                .hint("no setting of the Agent is that deep"));
-        }
-        let before = dotted::expand(&parsed.data).get(edit.path()).cloned();
-        let (next, changed, unified) = run(parsed, edit, 0)?;
-        parsed = next;
-        if changed {
-            changes.push(Change {
-                path: edit.path().clone(),
-                before,
-                after: dotted::expand(&parsed.data).get(edit.path()).cloned(),
-                unified,
-            });
-        }
-        expected.apply(edit);
+    if edits.iter().any(|e| e.path().keys().len() > PATH) {
+        return Err(Refusal::new(format!("a path of more than {PATH} keys"))
+            .hint("no setting of the Agent is that deep"));
     }
-    if !expected.same(&parsed.norm()) {
-        return Err(not_possible(None));
+    let mut changes = Vec::new();
+    if let Some((next, changed)) = together(&parsed, edits) {
+        let (old, new) = (dotted::expand(&parsed.data), dotted::expand(&next.data));
+        for edit in changed {
+            changes.push(change(edit, &old, &new, false));
+        }
+        parsed = next;
+    } else {
+        let mut expected = parsed.norm();
+        for edit in edits {
+            let old = dotted::expand(&parsed.data);
+            let (next, changed, unified) = run(parsed, edit, 0)?;
+            parsed = next;
+            if changed {
+                changes.push(change(edit, &old, &dotted::expand(&parsed.data), unified));
+            }
+            expected.apply(edit);
+        }
+        if !expected.same(&parsed.norm()) {
+            return Err(not_possible(None));
+        }
     }
     Ok(Edited {
         text: format!("{mark}{}", parsed.text),
         changes,
     })
+}
+
+fn change(edit: &Edit, old: &Value, new: &Value, unified: bool) -> Change {
+    Change {
+        path: edit.path().clone(),
+        before: old.get(edit.path()).cloned(),
+        after: new.get(edit.path()).cloned(),
+        unified,
+    }
+}
+
+/// All edits at one go, with one parse instead of one for each: the new file, and the edits that changed it. `None`
+/// where they may meddle with one another, or one of them takes several steps or is refused; then they go one by one.
+fn together<'e>(parsed: &Parsed, edits: &'e [Edit]) -> Option<(Parsed, Vec<&'e Edit>)> {
+    for (n, edit) in edits.iter().enumerate() {
+        let keys = edit.path().keys();
+        let apart = |other: &Edit| {
+            keys.iter()
+                .zip(other.path().keys())
+                .any(|(a, b)| !same_key(a, b))
+        };
+        if !edits[..n].iter().all(apart) {
+            return None;
+        }
+    }
+    let mut all: Vec<Splice> = Vec::new();
+    let mut changed = Vec::new();
+    let mut expected = parsed.norm();
+    for edit in edits {
+        match plan(parsed, edit).ok()? {
+            Step::Nothing => {}
+            Step::Write {
+                ways, unify: false, ..
+            } => {
+                for splice in ways.into_iter().next()? {
+                    // Settings of one section all activate its line.
+                    let again = !splice.at.is_empty() && all.contains(&splice);
+                    if !again {
+                        all.push(splice);
+                    }
+                }
+                expected.apply(edit);
+                changed.push(edit);
+            }
+            _ => return None,
+        }
+    }
+    if changed.is_empty() {
+        return None;
+    }
+    let new = Parsed::new(splice(&parsed.text, all)?).ok()?;
+    (new.text != parsed.text && expected.same(&new.norm())).then_some((new, changed))
 }
 
 /// One edit, step by step: the new text, whether it differs, and whether dotted keys were brought together.
@@ -461,7 +515,9 @@ fn missing(
     {
         return Ok(Step::Part(part));
     }
-    let mut ways = Index::new(parsed).activations(parsed, &section, rest, &value);
+    let mut ways = parsed
+        .commented()
+        .activations(parsed, &section, rest, &value);
     match replace::insert(parsed, &section, rest, &value) {
         Ok(way) => ways.push(way),
         Err(refusal) if ways.is_empty() => return Err(refusal),

@@ -15,6 +15,7 @@ mod tree;
 mod value;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Kind};
 use crate::types::YamlPath;
@@ -22,6 +23,7 @@ use crate::types::YamlPath;
 pub use edit::edit;
 pub use value::Value;
 
+use commented::Index;
 use data::Norm;
 use text::Lines;
 use tree::Tree;
@@ -165,6 +167,8 @@ struct Parsed {
     tree: Tree,
     /// Dotted keys as they stand.
     data: Value,
+    /// What stands commented out; made when it is first asked for.
+    commented: OnceLock<Index>,
 }
 
 impl Parsed {
@@ -177,7 +181,12 @@ impl Parsed {
             lines,
             tree,
             data,
+            commented: OnceLock::new(),
         })
+    }
+
+    fn commented(&self) -> &Index {
+        self.commented.get_or_init(|| Index::new(self))
     }
 
     fn norm(&self) -> Norm {
