@@ -46,6 +46,7 @@ impl Step {
 /// Makes all `edits`, in order, or none.
 pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     let (mark, text) = decode(text)?;
+    let before = text.clone();
     let mut parsed = Parsed::new(text)?;
     parsed.top()?;
     if edits.iter().any(|e| e.path().keys().len() > PATH) {
@@ -73,6 +74,10 @@ pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
         if !expected.same(&parsed.norm()) {
             return Err(not_possible(None));
         }
+    }
+    // Edits may undo one another.
+    if parsed.text == before {
+        changes.clear();
     }
     Ok(Edited {
         text: format!("{mark}{}", parsed.text),
