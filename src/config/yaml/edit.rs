@@ -10,7 +10,7 @@ use super::locate::Section;
 use super::text::{Splice, splice};
 use super::tree::{Entry, Kind};
 use super::value::same_key;
-use super::{Change, Edit, Edited, Parsed, Refusal, Value, replace};
+use super::{Change, Edit, Edited, Parsed, Refusal, Value, list, replace};
 
 /// How many dotted lines one edit brings into their section, each with a parse of its own.
 const STEPS: usize = 200;
@@ -279,7 +279,7 @@ fn meet<'t>(
         });
         if let Some(d) = below {
             let ways = vec![dotted::drop_line(parsed, &section, d)?];
-            let expected = without(parsed, section, d.entry);
+            let expected = dotted::without(parsed, section, d.entry);
             return Ok(Next::Step(Step::unify(expected, ways)));
         }
         if nested.is_some() {
@@ -309,7 +309,7 @@ fn meet<'t>(
         });
         return match leading[..] {
             [d] if !below && exact(&d) => Ok(Next::Leaf(d.entry)),
-            [d] if !below && dots.iter().filter(|o| overlaps(o, d)).count() == 1 => {
+            [d] if !below && dots.iter().filter(|o| dotted::overlaps(o, d)).count() == 1 => {
                 Ok(Next::Into(d.entry, d.parts.len()))
             }
             _ => Ok(Next::Step(dotted::fold(parsed, &section, dots)?)),
@@ -324,54 +324,11 @@ fn meet<'t>(
         }
         Meeting::Different if exact(&d) && matches!(edit, Edit::Set { .. }) => {
             let ways = vec![dotted::drop_line(parsed, &section, d)?];
-            let expected = without(parsed, section, d.entry);
+            let expected = dotted::without(parsed, section, d.entry);
             Ok(Next::Step(Step::unify(expected, ways)))
         }
         Meeting::Different => Err(dotted::both(parsed, d.entry, nested)),
     }
-}
-
-/// Whether the key of `other` lies in the section that `of` names, or is the same.
-fn overlaps(other: &super::locate::Dotted, of: &super::locate::Dotted) -> bool {
-    other
-        .parts
-        .iter()
-        .zip(&of.parts)
-        .all(|(a, b)| same_key(a, b))
-}
-
-/// The data of the file without one of its entries.
-fn without(parsed: &Parsed, section: Section, entry: &Entry) -> Norm {
-    fn drop(value: &mut Value, keys: &[&str]) {
-        let (Value::Map(entries), Some((first, rest))) = (value, keys.split_first()) else {
-            return;
-        };
-        if rest.is_empty() {
-            entries.retain(|(k, _)| k != first);
-        } else if let Some((_, inner)) = entries.iter_mut().find(|(k, _)| k == first) {
-            drop(inner, rest);
-        }
-    }
-    fn trail<'t>(map: Section<'t>, to: &Entry, keys: &mut Vec<&'t str>) -> bool {
-        for e in map.entries() {
-            keys.push(&e.name);
-            let inner = Section {
-                owner: Some(e),
-                map: Some(&e.value),
-            };
-            if std::ptr::eq(e, to) || trail(inner, to, keys) {
-                return true;
-            }
-            keys.pop();
-        }
-        false
-    }
-    let mut keys = Vec::new();
-    let mut value = parsed.data.clone();
-    if section.map.is_some() && trail(parsed.root_section(), entry, &mut keys) {
-        drop(&mut value, &keys);
-    }
-    Norm::of(&value)
 }
 
 fn expected(parsed: &Parsed, edit: &Edit) -> Norm {
@@ -436,11 +393,7 @@ fn leaf(parsed: &Parsed, edit: &Edit, section: Section, entry: &Entry) -> Result
                     )
                     .hint("write the list out in this place first"));
                 }
-                Ok(done(
-                    parsed,
-                    edit,
-                    vec![replace::append(parsed, entry, item)?],
-                ))
+                Ok(done(parsed, edit, vec![list::append(parsed, entry, item)?]))
             }
             Some(Value::Null) => Ok(Step::Part(Edit::Set {
                 path: path.clone(),

@@ -7,6 +7,7 @@ mod commented;
 mod data;
 mod dotted;
 mod edit;
+mod list;
 mod locate;
 mod render;
 mod replace;
