@@ -3,5 +3,8 @@
 #[path = "lab/mod.rs"]
 mod lab;
 
-#[path = "hosts/smoke.rs"]
-mod smoke;
+mod hosts {
+    mod common;
+    mod fresh;
+    mod smoke;
+}
