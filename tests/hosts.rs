@@ -5,6 +5,14 @@ mod lab;
 
 mod hosts {
     mod common;
+    mod existing_agent;
     mod fresh;
+    mod interrupted;
+    mod plan;
+    mod refusals;
+    mod second_run;
+    mod secrets;
+    mod services;
     mod smoke;
+    mod verify;
 }

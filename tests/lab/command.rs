@@ -59,7 +59,8 @@ impl Invocation {
         command.args(["-c", "echo $$ 2>/dev/null > \"$0\"; exec nsenter \"$@\"", &self.group]);
         command.args(["-t", &self.pid.to_string(), "-a", "-W/", "--"]);
         if let Some(user) = &self.user {
-            command.args(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"]);
+            let become_user = "exec setpriv --reuid \"$0\" --regid \"$(id -g \"$0\")\" --init-groups -- \"$@\"";
+            command.args(["sh", "-c", become_user, user]);
         }
         command.args(&self.args);
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");

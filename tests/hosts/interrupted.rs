@@ -1,0 +1,101 @@
+//! A run that is killed, or asked to stop: the next one finishes.
+
+use super::common::*;
+use crate::lab::{Host, Suite};
+
+/// Starts an install, and sends it a signal as soon as a shell script succeeds. Its exit code, or none.
+fn interrupted(host: &Host, signal: &str, when: &str) -> (Option<i32>, String) {
+    let child = host.asked(&["install"]).spawn();
+    host.wait_until(20, when);
+    host.sh(&format!("kill -{signal} $(pidof ddinstall)"));
+    let output = child.wait_with_output().expect("wait");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn the_next_run_finishes(suite: Suite, when: &str) {
+    let host = Host::fresh(suite).boot();
+    let (status, _) = interrupted(&host, "KILL", when);
+    assert_ne!(status, Some(0));
+    let run = host.install().exits(0);
+    host.verify().exits(0);
+    assert!(!host.exists("/run/systemd/system/datadog-agent.service.d"), "{run}");
+    host.install().exits(0).says("Nothing to do");
+    let strays = host.sh("find / -xdev -path /proc -prune -o -name '*tmp-*' -print 2>/dev/null; ls -d /run/tmp-* 2>/dev/null || true");
+    assert!(strays.is_empty(), "{strays}");
+}
+
+#[test]
+fn killed_while_it_looks() {
+    the_next_run_finishes(Suite::Bookworm, "pidof ddinstall");
+}
+
+#[test]
+fn killed_while_packages_are_unpacked() {
+    the_next_run_finishes(Suite::Bookworm, "test -e /opt/datadog-agent");
+}
+
+#[test]
+fn killed_while_packages_are_unpacked_on_trixie() {
+    the_next_run_finishes(Suite::Trixie, "test -e /usr/bin/datadog-agent");
+}
+
+#[test]
+fn killed_while_files_are_written() {
+    the_next_run_finishes(Suite::Bookworm, "test -e /etc/datadog-agent/datadog.yaml");
+}
+
+#[test]
+fn killed_while_services_start() {
+    the_next_run_finishes(Suite::Bullseye, "systemctl is-active datadog-fips-proxy");
+}
+
+#[test]
+fn a_host_that_loses_power_is_finished_after_it_boots() {
+    let mut host = Host::fresh(Suite::Bookworm).boot();
+    let child = host.asked(&["install"]).spawn();
+    host.wait_until(20, "test -e /opt/datadog-agent");
+    host.kill_host();
+    drop(child);
+    host.boot_again();
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_takes_itself_back() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let (status, stderr) = interrupted(&host, "TERM", "test -e /opt/datadog-agent");
+    assert_eq!(status, Some(10), "{stderr}");
+    assert!(stderr.contains("taken back") && stderr.contains("to do:"), "{stderr}");
+    assert_eq!(host.installed("datadog-agent"), None);
+    assert!(!host.exists(DATADOG));
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn a_lock_that_another_program_holds_is_waited_for() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.sh(
+        "systemd-run -q --unit=holder perl -MFcntl -e 'open my $f, \">>\", \"/var/lib/dpkg/lock-frontend\" or die;
+         fcntl $f, F_SETLK, pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0) or die; sleep 6'",
+    );
+    host.wait_until(3, "grep -q POSIX /proc/locks");
+    let run = host.install().exits(0);
+    assert!(run.stderr.contains("waiting") && run.stderr.contains("lock"), "{run}");
+    assert!(run.stderr.contains("perl"), "{run}");
+    host.verify().exits(0);
+}
+
+#[test]
+fn two_runs_at_once_come_to_the_same_end() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let first = host.asked(&["install"]).spawn();
+    host.wait_until(20, "test -e /var/lib/ddinstall/lock");
+    let second = host.install().exits(0).says("waiting for another run");
+    assert!(second.stdout.contains("Nothing to do"), "{second}");
+    assert_eq!(first.wait_with_output().expect("wait").status.code(), Some(0));
+    for unit in UNITS {
+        assert_eq!(host.starts(unit), 1, "{unit}");
+    }
+}

@@ -1,0 +1,195 @@
+//! What is refused leaves no trace: the tree is as before, the exit code is the documented one, the message names
+//! the cause. One booted host hears many refusals.
+
+use super::common::*;
+use crate::lab::{Host, Invocation, KEY, Keys, Repo, Run, Suite};
+
+/// A host on which nothing may change, refusal after refusal.
+struct Untouched {
+    host: Host,
+}
+
+impl Untouched {
+    fn new(host: Host) -> Untouched {
+        Untouched { host }
+    }
+
+    #[track_caller]
+    fn refuses(&self, what: Invocation, status: i32, says: &[&str]) -> Run {
+        // What asks a repository has apt do it, which makes files in /tmp and removes them.
+        let tree = |host: &Host| host.quiet_tree().without(&["/tmp/none"]);
+        let before = tree(&self.host);
+        let run = what.run().exits(status);
+        for text in says {
+            assert!(run.stderr.contains(text), "{text:?} is not said\n{run}");
+        }
+        assert!(run.stderr.contains("nothing was changed"), "{run}");
+        assert!(run.stderr.contains("to do: "), "{run}");
+        assert!(!run.stderr.contains("panicked") && !run.stderr.contains(KEY), "{run}");
+        let changes = tree(&self.host).changes_since(&before);
+        assert!(changes.is_empty(), "{changes:#?}\n{run}");
+        run
+    }
+
+    fn install(&self) -> Invocation {
+        self.host.asked(&["install"])
+    }
+}
+
+#[test]
+fn input_that_cannot_be_meant() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).boot());
+    host.refuses(host.install().env("DD_SITE", "datadoghq.eu"), 2, &["DD_SITE", "ddog-gov.com", "datadoghq.eu"]);
+    host.refuses(host.install().env("DD_AGENT_MINOR_VERSION", "40"), 2, &["DD_AGENT_MINOR_VERSION", "7.41"]);
+    host.refuses(host.install().env("DD_API_KEY", ""), 2, &["DD_API_KEY"]);
+    host.refuses(host.install().env("DD_FIPS_MODE", "perhaps"), 2, &["DD_FIPS_MODE", "perhaps"]);
+    host.refuses(host.install().env("DD_REPO_KEY_FINGERPRINTS", "abc"), 2, &["DD_REPO_KEY_FINGERPRINTS", "abc"]);
+    host.refuses(host.install().env("TESTING_APT_URL", "x [trusted=yes]"), 2, &["TESTING_APT_URL"]);
+    let both = host.install().env("DD_SITE", "datadoghq.eu").env("DD_AGENT_MINOR_VERSION", "40");
+    host.refuses(both, 2, &["2 mistakes", "DD_SITE", "DD_AGENT_MINOR_VERSION"]);
+    host.refuses(host.host.asked(&["install", "--api-key-file", "/nowhere"]), 2, &["DD_API_KEY_FILE", "/nowhere"]);
+    host.host.asked(&["install", "--api-key", KEY]).run().exits(2).says("--api-key");
+    assert_eq!(host.host.all_requests().len(), 0, "nothing is asked before the input is right");
+}
+
+#[test]
+fn what_the_files_of_the_host_say_against_it() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).boot());
+    let yaml = |text: &str| host.host.write(DATADOG, text, "root:root", 0o640);
+    let unnamed = || host.install().env("DD_SITE", "");
+    yaml(&format!("api_key: {KEY}\nsite: datadoghq.eu\n"));
+    host.refuses(unnamed(), 2, &["datadoghq.eu", "DD_SITE=ddog-gov.com"]);
+    yaml(&format!("api_key: {KEY}\n"));
+    host.refuses(unnamed(), 2, &["datadoghq.com", "DD_SITE=ddog-gov.com"]);
+    yaml(&format!("api_key: {KEY}\ndd_url: https://app.us5.datadoghq.com\n"));
+    host.refuses(unnamed(), 2, &["us5.datadoghq.com"]);
+    yaml("site: ddog-gov.com\napi_key:\n");
+    host.refuses(host.install().env("DD_API_KEY", ""), 2, &["DD_API_KEY", DATADOG]);
+    yaml(&format!("api_key: {KEY}\nfips:\n  enabled: true\n"));
+    host.refuses(host.install().env("DD_FIPS_MODE", "0"), 2, &["DD_FIPS_MODE", "--allow-fips-off"]);
+
+    yaml("api_key: x\ntags:\n  - a\n bad: [\n");
+    let run = host.refuses(host.install(), 7, &[DATADOG]);
+    assert!(run.stderr.contains("line 4") || run.stderr.contains("line 3"), "{run}");
+    yaml("api_key: x\nfips:\n  enabled: false\nsite: y\nfips:\n  enabled: false\n");
+    host.refuses(host.install(), 7, &[DATADOG, "line 5", "fips"]);
+    yaml("api_key: x\nfips: [1, 2]\n");
+    host.refuses(host.install(), 7, &[DATADOG, "fips"]);
+    yaml("api_key: x\n");
+    host.host.write(SYSPROBE, "runtime_security_config: on purpose\n", "root:root", 0o640);
+    host.refuses(host.install(), 7, &[SYSPROBE, "runtime_security_config"]);
+    host.host.write(SYSPROBE, "\tno: yaml\n", "root:root", 0o640);
+    host.refuses(host.install(), 7, &[SYSPROBE, "line 1"]);
+    assert_eq!(host.host.all_requests().len(), 0, "files are merged before the network is asked");
+}
+
+#[test]
+fn a_host_that_will_not_do() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).boot());
+    let debian = host.host.read("/etc/os-release");
+    let release = |text: &str| host.host.write("/etc/os-release", text, "root:root", 0o644);
+    release("ID=debian\nVERSION_ID=\"7\"\nPRETTY_NAME=\"Debian GNU/Linux 7 (wheezy)\"\n");
+    host.refuses(host.install(), 3, &["Debian GNU/Linux 7 (wheezy)"]);
+    release("ID=debian\nVERSION_ID=\"9\"\nPRETTY_NAME=\"Debian GNU/Linux 9 (stretch)\"\n");
+    host.refuses(host.install(), 3, &["CWS", "debian 10"]);
+    release("ID=alpine\nVERSION_ID=3.20.1\nPRETTY_NAME=\"Alpine Linux v3.20\"\n");
+    host.refuses(host.install(), 3, &["Alpine"]);
+    for malformed in ["ID='\n", "", "ID=\"\n=\n\u{0}\n"] {
+        release(malformed);
+        host.refuses(host.install(), 3, &["os-release"]);
+    }
+    release(&debian);
+
+    host.refuses(host.install().user("nobody"), 4, &["root", "sudo"]);
+    host.host.sh(SQUATTER);
+    host.host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.refuses(host.install(), 4, &["9804", "perl", "process "]);
+    assert_eq!(host.host.all_requests().len(), 0);
+    host.host.sh("systemctl stop squatter");
+    host.host.install().exits(0);
+
+    // Now it is a FIPS host.
+    host.host.wait_until(10, "grep -q 202 /var/log/datadog/agent.log");
+    let off = || host.install().env("DD_FIPS_MODE", "0");
+    host.refuses(off(), 2, &["DD_FIPS_MODE", "--allow-fips-off"]);
+    let elsewhere = || host.install().env("DD_FIPS_MODE", "").env("DD_SITE", "datadoghq.com");
+    host.refuses(elsewhere(), 2, &["DD_SITE", "ddog-gov.com"]);
+}
+
+#[test]
+fn a_disk_without_room() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).tmpfs("/opt", "64K").boot());
+    host.refuses(host.install(), 4, &["/opt", "MB"]);
+    host.host.sh("umount /opt");
+    // Another file system for /var, with little room on it.
+    host.host.sh(
+        "mkdir /room; mount -t tmpfs -o size=128M,mode=755 none /room; cp -a /var/. /room/; mount --bind /room /var
+         dd if=/dev/zero of=/var/ballast bs=1M count=$(($(df -m --output=avail /var | tail -1) - 8)) status=none",
+    );
+    let list = "find /var -xdev ! -path '/var/log/*' -printf '%p %s %m %u %T@\\n' | sort | sha256sum";
+    let before = host.host.sh(list);
+    host.refuses(host.install(), 4, &["/var", "MB"]);
+    assert_eq!(host.host.sh(list), before);
+    host.host.sh("rm /var/ballast");
+    host.host.install().exits(0);
+}
+
+fn repositories_that_cannot_be_trusted(suite: Suite) {
+    let host = Untouched::new(Host::fresh(suite).boot());
+    for (repo, says) in [
+        (Repo::Stranger, "sign"),
+        (Repo::Expired, "sign"),
+        (Repo::Unsigned, "sign"),
+        (Repo::Tampered, "Packages"),
+        (Repo::Missing, "404"),
+    ] {
+        host.host.serve(repo);
+        host.refuses(host.install(), 5, &["apt.datadoghq.com", says]);
+    }
+    host.host.serve(Repo::Old);
+    host.refuses(host.install(), 4, &["7.41", "7.40.1"]);
+    host.host.serve(Repo::Good);
+    // Nobody vouched for the lab's key.
+    host.refuses(host.install().env("DD_REPO_KEY_FINGERPRINTS", ""), 5, &["keys.datadoghq.com", "trusted"]);
+    host.refuses(host.install().env("DD_AGENT_MINOR_VERSION", "57"), 5, &["7.57", "7.58.2"]);
+    host.host.install().exits(0);
+}
+
+#[test]
+fn repositories_that_cannot_be_trusted_on_bullseye() {
+    repositories_that_cannot_be_trusted(Suite::Bullseye);
+}
+
+#[test]
+fn repositories_that_cannot_be_trusted_on_bookworm() {
+    repositories_that_cannot_be_trusted(Suite::Bookworm);
+}
+
+#[test]
+fn repositories_that_cannot_be_trusted_on_trixie() {
+    repositories_that_cannot_be_trusted(Suite::Trixie);
+}
+
+#[test]
+fn key_hosts_that_give_no_key() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).boot());
+    for (keys, says) in [
+        (Keys::NotFound, "404"),
+        (Keys::Html, "key"),
+        (Keys::Empty, "empty"),
+        (Keys::Stranger, "trusted"),
+        (Keys::Expired, "expired"),
+        (Keys::Revoked, "revoked"),
+    ] {
+        host.host.serve_keys(keys);
+        let trusted = ["signing", "expired", "revoked"].map(crate::lab::fingerprint).join(",");
+        let install = host.install().env("DD_REPO_KEY_FINGERPRINTS", &trusted);
+        host.refuses(install, 5, &["keys.datadoghq.com", says]);
+    }
+    assert!(host.host.requests("apt.datadoghq.com").is_empty(), "without a key nothing is fetched");
+    let nowhere = host.install().env("TESTING_KEYS_URL", "http://127.0.0.9");
+    host.refuses(nowhere, 5, &["127.0.0.9"]);
+    host.host.serve_keys(Keys::Good);
+    let nowhere = host.install().env("TESTING_APT_URL", "http://127.0.0.9");
+    host.refuses(nowhere, 5, &["127.0.0.9"]);
+}

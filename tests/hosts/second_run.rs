@@ -1,0 +1,65 @@
+//! A second run finds nothing to do, and does nothing: no request, no file, no restart.
+
+use super::common::*;
+use crate::lab::{Host, Suite};
+
+fn a_second_run_is_quiet(suite: Suite) {
+    let host = Host::fresh(suite).boot();
+    host.install().exits(0);
+    host.forget_requests();
+    let (tree, units) = (host.quiet_tree(), host.invocation_ids());
+    let run = host.install().exits(0).says("Nothing to do");
+    assert!(run.seconds < 2.0, "{run}");
+    let json = host.asked(&["install", "--format", "json"]).run().exits(0).json();
+    assert_eq!((&json["changed"], &json["steps"].as_array().map(Vec::len)), (&false.into(), &Some(0)), "{json:#}");
+    // What is asked for is remembered: nothing need be said again.
+    host.ddinstall(&["install"]).run().exits(0).says("Nothing to do");
+    host.changed_nothing_since(&tree);
+    assert_eq!(host.invocation_ids(), units);
+    let requests = host.all_requests();
+    assert!(requests.iter().all(|line| line.contains("agent=\"datadog-agent/")), "{requests:#?}");
+}
+
+#[test]
+fn a_second_run_is_quiet_on_bullseye() {
+    a_second_run_is_quiet(Suite::Bullseye);
+}
+
+#[test]
+fn a_second_run_is_quiet_on_bookworm() {
+    a_second_run_is_quiet(Suite::Bookworm);
+}
+
+#[test]
+fn a_second_run_is_quiet_on_trixie() {
+    a_second_run_is_quiet(Suite::Trixie);
+}
+
+#[test]
+fn the_owners_and_modes_of_the_package_are_no_drift() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let (datadog, sysprobe) = (host.bytes(DATADOG), host.bytes(SYSPROBE));
+    host.sh("DEBIAN_FRONTEND=noninteractive apt-get -qq install --reinstall -y datadog-agent >/dev/null 2>&1");
+    assert_eq!((host.owner(SYSPROBE), host.mode(SYSPROBE)), ("dd-agent:dd-agent".into(), 0o440));
+    host.wait_until(10, "systemctl is-active datadog-agent datadog-agent-sysprobe datadog-agent-security");
+    host.verify().exits(0);
+    let (tree, units) = (host.quiet_tree(), host.invocation_ids());
+    host.forget_requests();
+    // All that may be wrong now is install_info, which the package writes where it is absent; it is not.
+    host.install().exits(0).says("Nothing to do");
+    host.changed_nothing_since(&tree);
+    assert_eq!(host.invocation_ids(), units);
+    assert_eq!((datadog, sysprobe), (host.bytes(DATADOG), host.bytes(SYSPROBE)));
+}
+
+#[test]
+fn a_host_that_was_switched_off_and_on_needs_nothing() {
+    let mut host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.poweroff();
+    host.boot_again();
+    host.wait_until(10, "systemctl is-active datadog-fips-proxy datadog-agent datadog-agent-sysprobe");
+    host.install().exits(0).says("Nothing to do");
+    host.verify().exits(0);
+}

@@ -1,0 +1,137 @@
+//! A package or a service that fails: the run says why in the unit's or the package's own words, and is taken back.
+
+use super::common::*;
+use crate::lab::{Host, Repo, Run, Suite};
+
+/// What stays of packages that were removed, and of the run that failed.
+const STAYS: [&str; 14] = [
+    // Ours: what happened, and how.
+    "/var/lib/ddinstall",
+    "/var/log/ddinstall",
+    // The user that the packages make, who stays as with the vendor's packages.
+    "/etc/passwd",
+    "/etc/passwd-",
+    "/etc/group",
+    "/etc/group-",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    // The package manager's own books.
+    "/var/lib/dpkg",
+    "/var/lib/apt",
+    "/var/log/dpkg.log",
+    "/var/log/apt",
+];
+
+/// What else, by the beginning of its name.
+const STAYS_TOO: [&str; 5] = [
+    "/var/cache/apt",
+    "/var/cache/debconf",
+    // Configuration files of the packages that are removed, not purged, and folders that hold them.
+    "/etc/datadog-agent",
+    "/etc/debsig",
+    "/usr/share/debsig",
+];
+
+fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
+    assert!(run.stderr.contains("taken back") && run.stderr.contains("NOT in FIPS mode"), "{run}");
+    for package in ["datadog-agent", "datadog-fips-proxy", "datadog-signing-keys"] {
+        assert_eq!(host.installed(package), None, "{package}");
+    }
+    let changes: Vec<String> = host
+        .quiet_tree()
+        .without(&STAYS)
+        .changes_since(&before.clone().without(&STAYS))
+        .into_iter()
+        .filter(|line| !STAYS_TOO.iter().any(|path| line[2..].starts_with(path)))
+        // A folder in which something came and went.
+        .filter(|line| !line.ends_with(" (mtime)"))
+        .collect();
+    assert!(changes.is_empty(), "{changes:#?}");
+    for path in [DATADOG, SYSPROBE, SECURITY, PROXY_CFG, "/etc/apt/sources.list.d/datadog.list"] {
+        assert!(!host.exists(path), "{path}");
+    }
+    assert!(!host.holds("ss -Hltn | grep -qE ':98(0[3-9]|1[0-8]) '"));
+    assert!(!host.holds("ls /run/systemd/system/datadog* /run/systemd/system.control/datadog*"));
+    assert!(host.holds("! id -nG dd-agent | grep -q systemd-journal"));
+    // And the host is none the worse for it.
+    host.serve(Repo::Good);
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn an_agent_that_crashes_is_taken_back() {
+    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).boot();
+    let before = host.quiet_tree();
+    let run = host.install().exits(8).says("datadog-agent").says("panic: runtime error");
+    is_taken_back(&host, &before, &run);
+}
+
+#[test]
+fn a_package_whose_script_fails_is_taken_back() {
+    let host = Host::fresh(Suite::Bookworm).repo(Repo::Postinst).boot();
+    let before = host.quiet_tree();
+    let run = host.install().exits(6).says("datadog-agent");
+    is_taken_back(&host, &before, &run);
+}
+
+#[test]
+fn a_package_that_is_not_what_the_index_says_is_not_installed() {
+    let host = Host::fresh(Suite::Trixie).repo(Repo::TamperedPackage).boot();
+    let before = host.quiet_tree();
+    let run = host.install().exits(5).says("datadog-agent");
+    is_taken_back(&host, &before, &run);
+}
+
+#[test]
+fn a_disk_that_fills_up_under_the_packages_is_named() {
+    // Their scripts make more than the packages say.
+    let host = Host::fresh(Suite::Bookworm).tmpfs("/opt", "1M").boot();
+    host.install().exits(4).says("disk is full").says("taken back");
+    assert_eq!(host.installed("datadog-agent"), None);
+    host.sh("umount /opt");
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn an_agent_that_ran_before_runs_again_after_a_failure() {
+    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).with_agent("7.58.2").boot();
+    let (yaml, version) = (host.bytes(DATADOG), host.installed("datadog-agent"));
+    let run = host.asked(&["install", "--upgrade"]).run().exits(8);
+    assert!(run.stderr.contains("taken back"), "{run}");
+    assert_eq!(host.installed("datadog-agent"), version);
+    assert_eq!(host.installed("datadog-fips-proxy"), None);
+    assert_eq!(host.bytes(DATADOG), yaml);
+    host.wait_until(10, "systemctl is-active datadog-agent");
+    assert_eq!(host.sh("systemctl show -p NRestarts --value datadog-agent"), "0");
+    // Kept on request, for somebody to look at.
+    let run = host.asked(&["install", "--upgrade", "--on-failure=keep"]).run().exits(8);
+    assert!(run.stderr.contains("--on-failure=keep"), "{run}");
+    assert!(host.exists(PROXY_CFG));
+    host.serve(Repo::Good);
+    host.asked(&["install", "--upgrade"]).run().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn nothing_is_started_where_that_is_asked_for() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.asked(&["install"]).env("DD_INSTALL_ONLY", "1").run().exits(0).says("nothing was started");
+    for unit in UNITS {
+        assert_eq!(host.starts(unit), 0, "{unit}");
+    }
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn a_host_without_systemd_is_prepared_for_its_first_boot() {
+    let host = Host::fresh(Suite::Bookworm).without_systemd().boot();
+    host.install().exits(0);
+    host.verify().exits(0);
+    assert_eq!(host.yaml(DATADOG)["fips"]["enabled"], true);
+    host.install().exits(0).says("Nothing to do");
+}

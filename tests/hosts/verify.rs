@@ -1,0 +1,123 @@
+//! `verify` names what is not as it should be, and `install` mends what it can.
+
+use super::common::*;
+use crate::lab::{Host, Suite};
+
+/// Not proven before, mended by one more run, proven after.
+#[track_caller]
+fn mends(host: &Host, check: &str) {
+    host.verify().fails(check);
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn what_is_broken_is_named_and_mended() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.verify().exits(0);
+
+    host.sh("systemctl stop datadog-fips-proxy");
+    host.verify().fails("proxy.ports");
+    mends(&host, "unit.datadog-fips-proxy");
+
+    host.sh("systemctl stop datadog-agent");
+    mends(&host, "unit.datadog-agent");
+
+    host.sh("systemctl stop datadog-agent-sysprobe");
+    mends(&host, "unit.datadog-agent-sysprobe");
+
+    let edited = host.read(DATADOG).replace("\nfips:\n", "\nfips: # edited by Jo\n");
+    let at = edited.find("\nfips: # edited by Jo").unwrap();
+    let edited = format!("{}{}", &edited[..at], edited[at..].replacen("  enabled: true", "  enabled: false", 1));
+    host.write(DATADOG, &edited, "dd-agent:dd-agent", 0o640);
+    mends(&host, "config.datadog.yaml.fips.enabled");
+    assert_eq!(git_diff(edited.as_bytes(), &host.bytes(DATADOG)), ["-  enabled: false", "+  enabled: true"]);
+
+    host.sh("gpasswd -d dd-agent systemd-journal");
+    mends(&host, "journald.group");
+
+    for file in [DATADOG, PROXY_CFG, SYSPROBE] {
+        let units = host.invocation_ids();
+        host.sh(&format!("chmod 0644 {file}"));
+        mends(&host, &format!("mode.{}", file.rsplit('/').next().unwrap()));
+        assert_eq!(host.mode(file), 0o640);
+        assert_eq!(host.invocation_ids(), units, "a mode is no reason to restart");
+    }
+
+    host.sh("rm /etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml");
+    mends(&host, "file.fips_proxy.d.conf.yaml");
+
+    host.write("/etc/datadog-agent/environment", "DD_FIPS_ENABLED=false\n", "dd-agent:dd-agent", 0o640);
+    host.verify().fails("bypass.environment");
+    host.sh("rm /etc/datadog-agent/environment");
+    host.verify().exits(0);
+}
+
+#[test]
+fn a_port_that_was_taken_over_is_named_with_its_holder() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.sh(&format!("systemctl stop datadog-fips-proxy; {SQUATTER}"));
+    host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.command(&["systemctl", "start", "datadog-fips-proxy"]).run();
+    let run = host.verify().fails("proxy.ports");
+    assert!(run.stdout.contains("9804 is held by perl"), "{run}");
+    host.install().exits(4).says("9804").says("perl");
+    host.sh("systemctl stop squatter");
+    mends(&host, "proxy.ports");
+
+    // The other 15 ports are the proxy's own; one is somebody else's, on another address.
+    let beside = SQUATTER.replace("LocalPort => 9804", "LocalPort => 9804, LocalAddr => '127.0.0.3'");
+    let beside = beside.replace("ReuseAddr => 1", "ReuseAddr => 1, ReusePort => 1");
+    if host.holds(&beside) && host.holds("sleep 0.5; ss -Hltnp | grep -q 127.0.0.3:9804") {
+        host.verify().fails("proxy.ports");
+    }
+}
+
+#[test]
+fn an_intake_that_is_away_is_named() {
+    let host = Host::fresh(Suite::Trixie).boot();
+    host.install().exits(0);
+    host.intake_down();
+    let run = host.verify().fails("proxy.intake");
+    assert!(run.stdout.contains("503"), "{run}");
+    host.intake_up();
+    // The proxy asks every ten seconds, and believes the second answer.
+    host.wait_until(60, "ddinstall verify");
+}
+
+#[test]
+fn a_host_without_the_agent_is_not_proven() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let tree = host.quiet_tree();
+    host.ddinstall(&["verify"]).run().exits(9).says("no Datadog Agent").says("ddinstall install");
+    host.changed_nothing_since(&tree);
+}
+
+#[test]
+fn verify_writes_nothing_and_says_the_same_in_words() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let (tree, units) = (host.quiet_tree(), host.invocation_ids());
+    host.verify().exits(0);
+    let run = host.ddinstall(&["verify"]).run().exits(0);
+    assert!(!run.stdout.contains("FAIL") && !run.stdout.contains('\u{1b}'), "{run}");
+    host.changed_nothing_since(&tree);
+    assert_eq!(host.invocation_ids(), units);
+    host.sh("systemctl stop datadog-fips-proxy");
+    let run = host.ddinstall(&["verify"]).run().exits(9);
+    for text in ["FAIL", "check:    proxy.ports", "expected:", "to do:", "Not proven:"] {
+        assert!(run.stdout.contains(text), "{text}\n{run}");
+    }
+}
+
+#[test]
+fn what_only_root_can_see_is_unknown_to_others() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let run = host.ddinstall(&["verify", "--format", "json"]).env("DD_FIPS_MODE", "1").user("nobody").run().exits(9);
+    let json = run.json();
+    assert_eq!(json["verify"]["status"], "unknown", "{run}");
+    assert!(run.stdout.contains("run as root"), "{run}");
+}
