@@ -74,7 +74,12 @@ impl Builder {
 
     /// A file, written after the packages are installed; `owner` is `user:group`.
     pub fn file(mut self, path: &str, bytes: impl AsRef<[u8]>, owner: &str, mode: u32) -> Self {
-        self.files.push(File { path: path.into(), bytes: bytes.as_ref().to_vec(), owner: owner.into(), mode });
+        self.files.push(File {
+            path: path.into(),
+            bytes: bytes.as_ref().to_vec(),
+            owner: owner.into(),
+            mode,
+        });
         self
     }
 
@@ -120,17 +125,27 @@ impl Builder {
             let _ = fs::remove_file(&file);
             fs::write(&file, text).expect("/etc/os-release");
         }
-        let binary = std::env::var_os("DDINSTALL_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ddinstall")), PathBuf::from);
+        let binary = std::env::var_os("DDINSTALL_BIN").map_or_else(
+            || PathBuf::from(env!("CARGO_BIN_EXE_ddinstall")),
+            PathBuf::from,
+        );
         let installed = host.path("/usr/local/bin/ddinstall");
         fs::copy(&binary, &installed).unwrap_or_else(|e| panic!("{}: {e}", binary.display()));
         host.boot_again();
 
-        let mut debs: Vec<String> = self.agent.iter().map(|v| format!("datadog-agent_{v}-1")).collect();
+        let mut debs: Vec<String> = self
+            .agent
+            .iter()
+            .map(|v| format!("datadog-agent_{v}-1"))
+            .collect();
         debs.extend(self.packages);
         for deb in debs {
             install(&host, &set().join(format!("debs/{deb}_amd64.deb")));
         }
-        let own_yaml = self.files.iter().any(|f| f.path == "/etc/datadog-agent/datadog.yaml");
+        let own_yaml = self
+            .files
+            .iter()
+            .any(|f| f.path == "/etc/datadog-agent/datadog.yaml");
         for file in &self.files {
             host.write(&file.path, &file.bytes, &file.owner, file.mode);
         }
@@ -138,7 +153,12 @@ impl Builder {
             if !own_yaml {
                 let example = host.read("/etc/datadog-agent/datadog.yaml.example");
                 let text = example.replace("\napi_key:\n", &format!("\napi_key: {KEY}\n"));
-                host.write("/etc/datadog-agent/datadog.yaml", text.as_bytes(), "dd-agent:dd-agent", 0o640);
+                host.write(
+                    "/etc/datadog-agent/datadog.yaml",
+                    text.as_bytes(),
+                    "dd-agent:dd-agent",
+                    0o640,
+                );
             }
             if self.systemd {
                 host.sh("systemctl restart datadog-agent");

@@ -31,7 +31,14 @@ pub struct Run {
 impl Invocation {
     pub(super) fn new(pid: u32, group: String, args: &[&str]) -> Self {
         let args = args.iter().map(|a| a.to_string()).collect();
-        Invocation { pid, group, args, env: Vec::new(), stdin: Vec::new(), user: None }
+        Invocation {
+            pid,
+            group,
+            args,
+            env: Vec::new(),
+            stdin: Vec::new(),
+            user: None,
+        }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -56,19 +63,50 @@ impl Invocation {
         let mut command = Command::new("/bin/sh");
         command.env_clear();
         // The shell joins the host's control groups from the outside and becomes nsenter.
-        command.args(["-c", "echo $$ 2>/dev/null > \"$0\"; exec nsenter \"$@\"", &self.group]);
+        command.args([
+            "-c",
+            "echo $$ 2>/dev/null > \"$0\"; exec nsenter \"$@\"",
+            &self.group,
+        ]);
         command.args(["-t", &self.pid.to_string(), "-a", "-W/", "--"]);
         if let Some(user) = &self.user {
-            let passwd = std::fs::read_to_string(format!("/proc/{}/root/etc/passwd", self.pid)).expect("/etc/passwd");
-            let line = passwd.lines().find(|l| l.starts_with(&format!("{user}:"))).unwrap_or_else(|| panic!("no user {user}"));
+            let passwd = std::fs::read_to_string(format!("/proc/{}/root/etc/passwd", self.pid))
+                .expect("/etc/passwd");
+            let line = passwd
+                .lines()
+                .find(|l| l.starts_with(&format!("{user}:")))
+                .unwrap_or_else(|| panic!("no user {user}"));
             let group = line.split(':').nth(3).expect("a group");
-            command.args(["setpriv", "--reuid", user, "--regid", group, "--init-groups", "--"]);
+            command.args([
+                "setpriv",
+                "--reuid",
+                user,
+                "--regid",
+                group,
+                "--init-groups",
+                "--",
+            ]);
         }
         command.args(&self.args);
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
-        command.env("HOME", if self.user.is_some() { "/nonexistent" } else { "/root" });
+        command
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
+            .env("LC_ALL", "C.UTF-8");
+        command.env(
+            "HOME",
+            if self.user.is_some() {
+                "/nonexistent"
+            } else {
+                "/root"
+            },
+        );
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("sh");
         let mut stdin = child.stdin.take().expect("stdin");
         let bytes = self.stdin.clone();
@@ -103,20 +141,32 @@ impl Run {
     /// Fails the test unless standard output or standard error holds this text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text) || self.stderr.contains(text), "nothing says {text:?}\n{self}");
+        assert!(
+            self.stdout.contains(text) || self.stderr.contains(text),
+            "nothing says {text:?}\n{self}"
+        );
         self
     }
 
     /// Standard output as one JSON document.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("not one JSON document: {e}\n{self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("not one JSON document: {e}\n{self}"))
     }
 }
 
 impl std::fmt::Display for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        writeln!(f, "{:?} ended with {:?} after {:.2} s", self.args, self.status, self.seconds)?;
-        write!(f, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr)
+        writeln!(
+            f,
+            "{:?} ended with {:?} after {:.2} s",
+            self.args, self.status, self.seconds
+        )?;
+        write!(
+            f,
+            "--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        )
     }
 }

@@ -25,7 +25,13 @@ impl Host {
     }
 
     pub(super) fn named(name: String, suite: Suite, systemd: bool) -> Host {
-        Host { name, suite, systemd, pid: 0, tmpfs: Vec::new() }
+        Host {
+            name,
+            suite,
+            systemd,
+            pid: 0,
+            tmpfs: Vec::new(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -58,7 +64,12 @@ impl Host {
     /// Runs a shell script, which must succeed, and returns its output without the last line end.
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
-        self.command(&["sh", "-ec", script]).run().exits(0).stdout.trim_end().to_string()
+        self.command(&["sh", "-ec", script])
+            .run()
+            .exits(0)
+            .stdout
+            .trim_end()
+            .to_string()
     }
 
     /// Whether a shell script succeeds.
@@ -75,21 +86,54 @@ impl Host {
             if run.status == Some(0) {
                 return;
             }
-            assert!(Instant::now() < end, "not within {seconds} s: {run}\n{}", self.journal("datadog*"));
+            assert!(
+                Instant::now() < end,
+                "not within {seconds} s: {run}\n{}",
+                self.journal("datadog*")
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
     pub fn journal(&self, unit: &str) -> String {
-        self.command(&["journalctl", "--no-pager", "-o", "short-precise", "-n", "200", "-u", unit]).run().stdout
+        self.command(&[
+            "journalctl",
+            "--no-pager",
+            "-o",
+            "short-precise",
+            "-n",
+            "200",
+            "-u",
+            unit,
+        ])
+        .run()
+        .stdout
     }
 
     /// By unit, the invocation that runs or ran last: another one means that the unit was restarted.
     pub fn invocation_ids(&self) -> BTreeMap<String, String> {
-        let units = ["datadog-agent", "datadog-agent-trace", "datadog-agent-process", "datadog-agent-sysprobe", "datadog-agent-security", "datadog-fips-proxy"];
-        let text = self.sh(&format!("systemctl show -p Id,InvocationID {}", units.map(|u| format!("{u}.service")).join(" ")));
-        let field = |block: &str, name: &str| block.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().to_string();
-        text.split("\n\n").map(|block| (field(block, "Id="), field(block, "InvocationID="))).collect()
+        let units = [
+            "datadog-agent",
+            "datadog-agent-trace",
+            "datadog-agent-process",
+            "datadog-agent-sysprobe",
+            "datadog-agent-security",
+            "datadog-fips-proxy",
+        ];
+        let text = self.sh(&format!(
+            "systemctl show -p Id,InvocationID {}",
+            units.map(|u| format!("{u}.service")).join(" ")
+        ));
+        let field = |block: &str, name: &str| {
+            block
+                .lines()
+                .find_map(|l| l.strip_prefix(name))
+                .unwrap_or_default()
+                .to_string()
+        };
+        text.split("\n\n")
+            .map(|block| (field(block, "Id="), field(block, "InvocationID=")))
+            .collect()
     }
 
     /// Looks at all processes of the host, as often as it can, while the closure runs.
@@ -101,11 +145,25 @@ impl Host {
 
     /// From the outside, the control group that commands join. Without a cgroup2 tree here, none.
     fn group(&self) -> String {
-        let top = if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/unified" };
+        let top = if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or(false) {
+            "/sys/fs/cgroup"
+        } else {
+            "/sys/fs/cgroup/unified"
+        };
         let text = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
-        let path = text.lines().find_map(|l| l.strip_prefix("0::")).unwrap_or_default();
-        let group = format!("{top}{}/user.slice/lab", path.trim_end_matches("/init.scope"));
-        if fs::create_dir_all(&group).is_ok() { format!("{group}/cgroup.procs") } else { "/dev/null".into() }
+        let path = text
+            .lines()
+            .find_map(|l| l.strip_prefix("0::"))
+            .unwrap_or_default();
+        let group = format!(
+            "{top}{}/user.slice/lab",
+            path.trim_end_matches("/init.scope")
+        );
+        if fs::create_dir_all(&group).is_ok() {
+            format!("{group}/cgroup.procs")
+        } else {
+            "/dev/null".into()
+        }
     }
 
     // Files
@@ -137,23 +195,34 @@ impl Host {
 
     #[track_caller]
     pub fn mode(&self, path: &str) -> u32 {
-        self.path(path).symlink_metadata().unwrap_or_else(|e| panic!("{path}: {e}")).mode() & 0o7777
+        self.path(path)
+            .symlink_metadata()
+            .unwrap_or_else(|e| panic!("{path}: {e}"))
+            .mode()
+            & 0o7777
     }
 
     /// `user:group`, by the host's names.
     #[track_caller]
     pub fn owner(&self, path: &str) -> String {
-        self.command(&["stat", "-c", "%U:%G", path]).run().exits(0).stdout.trim().to_string()
+        self.command(&["stat", "-c", "%U:%G", path])
+            .run()
+            .exits(0)
+            .stdout
+            .trim()
+            .to_string()
     }
 
     /// Writes a file, and the folders it is in; `owner` is `user:group` by the host's names.
     #[track_caller]
     pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>, owner: &str, mode: u32) {
         let file = self.path(path);
-        fs::create_dir_all(file.parent().expect("a parent")).unwrap_or_else(|e| panic!("{path}: {e}"));
+        fs::create_dir_all(file.parent().expect("a parent"))
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
         fs::write(&file, bytes).unwrap_or_else(|e| panic!("{path}: {e}"));
         self.command(&["chown", owner, path]).run().exits(0);
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode))
+            .unwrap_or_else(|e| panic!("{path}: {e}"));
     }
 
     /// Everything on disk that is not as in the base system; /run, /proc, /sys and /dev are not on disk.
@@ -172,13 +241,22 @@ impl Host {
     /// `key=none`, and the program that asked.
     pub fn requests(&self, name: &str) -> Vec<String> {
         let prefix = format!("{name} ");
-        self.all_requests().iter().filter_map(|l| l.strip_prefix(&prefix)).map(str::to_string).collect()
+        self.all_requests()
+            .iter()
+            .filter_map(|l| l.strip_prefix(&prefix))
+            .map(str::to_string)
+            .collect()
     }
 
     /// The requests to all of the vendor's hosts, each with the host's name in front.
     pub fn all_requests(&self) -> Vec<String> {
-        let log = |role| fs::read_to_string(self.work().join(format!("log/{role}.log"))).unwrap_or_default();
-        (log("web") + &log("intake")).lines().map(str::to_string).collect()
+        let log = |role| {
+            fs::read_to_string(self.work().join(format!("log/{role}.log"))).unwrap_or_default()
+        };
+        (log("web") + &log("intake"))
+            .lines()
+            .map(str::to_string)
+            .collect()
     }
 
     pub fn forget_requests(&self) {
@@ -220,14 +298,23 @@ impl Host {
     pub fn boot_again(&mut self) {
         let mode: &[&str] = if self.systemd { &[] } else { &["bare"] };
         let pid = host_sh(&[&["boot", &self.name], mode].concat());
-        self.pid = pid.parse().unwrap_or_else(|_| panic!("host.sh boot printed {pid:?}"));
+        self.pid = pid
+            .parse()
+            .unwrap_or_else(|_| panic!("host.sh boot printed {pid:?}"));
     }
 
     pub(super) fn add_tmpfs(&mut self, path: &str, size: &str) {
         let at = self.path(path);
         fs::create_dir_all(&at).expect("folder");
         let options = format!("size={size},mode=755");
-        nix::mount::mount(Some("tmpfs"), &at, Some("tmpfs"), nix::mount::MsFlags::empty(), Some(options.as_str())).expect("tmpfs");
+        nix::mount::mount(
+            Some("tmpfs"),
+            &at,
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .expect("tmpfs");
         self.tmpfs.push(path.into());
     }
 }
@@ -236,13 +323,19 @@ impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() && std::env::var_os("DDINSTALL_LAB_KEEP").is_some() {
             let _ = fs::write(self.work().join("owner"), "keep 0\n");
-            eprintln!("kept: tests/lab/host.sh exec {0} bash; then tests/lab/host.sh destroy {0}", self.name);
+            eprintln!(
+                "kept: tests/lab/host.sh exec {0} bash; then tests/lab/host.sh destroy {0}",
+                self.name
+            );
             return;
         }
         // A second panic would hide the first.
         let outcome = std::panic::catch_unwind(|| host_sh(&["destroy", &self.name]));
         if outcome.is_err() {
-            eprintln!("the host {} was not torn down; the next test run tries again", self.name);
+            eprintln!(
+                "the host {} was not torn down; the next test run tries again",
+                self.name
+            );
         }
     }
 }

@@ -236,7 +236,7 @@ begin() {
     exec 8> "$LAB/begin.lock"
     flock 8
     for dir in "$LAB"/hosts/*/; do
-        read -r pid when < "$dir/owner" 2>/dev/null || continue
+        read -r pid when 2>/dev/null < "$dir/owner" || continue
         if [ "$pid" != keep ] && [ "$(started "$pid")" != "$when" ]; then
             destroy "$(basename "$dir")"
         fi

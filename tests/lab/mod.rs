@@ -141,7 +141,9 @@ pub fn fingerprint(name: &str) -> String {
 
 /// The lab folder.
 pub fn folder() -> PathBuf {
-    std::env::var_os("DDINSTALL_LAB").filter(|v| !v.is_empty()).map_or_else(|| "/var/tmp/ddinstall-lab".into(), PathBuf::from)
+    std::env::var_os("DDINSTALL_LAB")
+        .filter(|v| !v.is_empty())
+        .map_or_else(|| "/var/tmp/ddinstall-lab".into(), PathBuf::from)
 }
 
 /// Runs host.sh and returns what it printed; the test fails if it fails.
@@ -152,7 +154,12 @@ pub(crate) fn host_sh(args: &[&str]) -> String {
         .env("OWNER", std::process::id().to_string())
         .output()
         .unwrap_or_else(|e| panic!("{script}: {e}"));
-    assert!(output.status.success(), "host.sh {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "host.sh {}: {}",
+        args.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
@@ -161,8 +168,13 @@ pub(crate) fn host_sh(args: &[&str]) -> String {
 pub fn set() -> &'static Path {
     static SET: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let outcome = SET.get_or_init(|| {
-        std::panic::catch_unwind(|| PathBuf::from(host_sh(&["begin"])))
-            .map_err(|e| e.downcast_ref::<String>().cloned().unwrap_or_else(|| "host.sh begin failed".into()))
+        std::panic::catch_unwind(|| PathBuf::from(host_sh(&["begin"]))).map_err(|e| {
+            e.downcast_ref::<String>()
+                .cloned()
+                .unwrap_or_else(|| "host.sh begin failed".into())
+        })
     });
-    outcome.as_deref().unwrap_or_else(|message| panic!("{message}"))
+    outcome
+        .as_deref()
+        .unwrap_or_else(|message| panic!("{message}"))
 }

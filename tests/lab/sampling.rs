@@ -27,12 +27,18 @@ pub struct Sample {
 impl Sample {
     /// Processes with this text in their arguments.
     pub fn in_arguments(&self, text: &str) -> Vec<&Process> {
-        self.processes.iter().filter(|p| p.args.iter().any(|a| a.contains(text))).collect()
+        self.processes
+            .iter()
+            .filter(|p| p.args.iter().any(|a| a.contains(text)))
+            .collect()
     }
 
     /// Processes with this text in their environment.
     pub fn in_environments(&self, text: &str) -> Vec<&Process> {
-        self.processes.iter().filter(|p| p.env.iter().any(|e| e.contains(text))).collect()
+        self.processes
+            .iter()
+            .filter(|p| p.env.iter().any(|e| e.contains(text)))
+            .collect()
     }
 }
 
@@ -69,20 +75,36 @@ fn namespace(pid: u32) -> Option<PathBuf> {
 }
 
 fn round(wanted: &PathBuf, seen: &mut BTreeSet<Process>) {
-    let Ok(entries) = fs::read_dir("/proc") else { return };
-    let pids = entries.flatten().filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return;
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
     for pid in pids.filter(|pid| namespace(*pid).as_ref() == Some(wanted)) {
-        let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
+        let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else {
+            continue;
+        };
         let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let program = fs::read_link(format!("/proc/{pid}/exe")).map(|p| p.display().to_string()).unwrap_or_default();
+        let program = fs::read_link(format!("/proc/{pid}/exe"))
+            .map(|p| p.display().to_string())
+            .unwrap_or_default();
         // The way into the host, an instant before it becomes the command: no program of the host's.
         if program.ends_with("/nsenter") {
             continue;
         }
-        seen.insert(Process { program, args: parts(&args), env: parts(&env) });
+        seen.insert(Process {
+            program,
+            args: parts(&args),
+            env: parts(&env),
+        });
     }
 }
 
 fn parts(bytes: &[u8]) -> Vec<String> {
-    bytes.split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| String::from_utf8_lossy(p).into_owned()).collect()
+    bytes
+        .split(|b| *b == 0)
+        .filter(|p| !p.is_empty())
+        .map(|p| String::from_utf8_lossy(p).into_owned())
+        .collect()
 }

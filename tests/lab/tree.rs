@@ -26,33 +26,64 @@ pub struct Entry {
 impl Tree {
     /// Adds everything below `at`, which is `path` in the host.
     pub(super) fn add(&mut self, at: &Path, path: &str) {
-        let Ok(entries) = fs::read_dir(at) else { return };
+        let Ok(entries) = fs::read_dir(at) else {
+            return;
+        };
         for entry in entries.flatten() {
             let inside = format!("{path}/{}", entry.file_name().to_string_lossy());
-            let Ok(meta) = entry.path().symlink_metadata() else { continue };
+            let Ok(meta) = entry.path().symlink_metadata() else {
+                continue;
+            };
             let kind = meta.file_type();
             let whiteout = kind.is_char_device() && meta.rdev() == 0;
             let (kind, content) = if kind.is_file() {
-                ("file", fs::read(entry.path()).map(|b| hex(&Sha256::digest(b))).unwrap_or_default())
+                (
+                    "file",
+                    fs::read(entry.path())
+                        .map(|b| hex(&Sha256::digest(b)))
+                        .unwrap_or_default(),
+                )
             } else if kind.is_dir() {
                 self.add(&entry.path(), &inside);
                 ("folder", String::new())
             } else if kind.is_symlink() {
-                ("link", fs::read_link(entry.path()).map(|t| t.display().to_string()).unwrap_or_default())
+                (
+                    "link",
+                    fs::read_link(entry.path())
+                        .map(|t| t.display().to_string())
+                        .unwrap_or_default(),
+                )
             } else if whiteout {
                 ("removed", String::new())
             } else {
-                (if kind.is_socket() { "socket" } else { "other" }, String::new())
+                (
+                    if kind.is_socket() { "socket" } else { "other" },
+                    String::new(),
+                )
             };
             let mtime = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-            let entry = Entry { kind, content, mode: meta.mode() & 0o7777, uid: meta.uid(), gid: meta.gid(), mtime };
+            let entry = Entry {
+                kind,
+                content,
+                mode: meta.mode() & 0o7777,
+                uid: meta.uid(),
+                gid: meta.gid(),
+                mtime,
+            };
             self.0.insert(inside, entry);
         }
     }
 
     /// Without these paths and what is below them, and without the times of the folders they are in.
     pub fn without(mut self, paths: &[&str]) -> Tree {
-        self.0.retain(|path, _| !paths.iter().any(|p| path == p || path.strip_prefix(p).is_some_and(|rest| rest.starts_with('/'))));
+        self.0.retain(|path, _| {
+            !paths.iter().any(|p| {
+                path == p
+                    || path
+                        .strip_prefix(p)
+                        .is_some_and(|rest| rest.starts_with('/'))
+            })
+        });
         for path in paths {
             if let Some((parent, _)) = path.rsplit_once('/')
                 && let Some(entry) = self.0.get_mut(parent)
@@ -69,11 +100,19 @@ impl Tree {
         for (path, now) in &self.0 {
             match before.0.get(path) {
                 None => lines.push(format!("+ {path}")),
-                Some(then) if then != now => lines.push(format!("~ {path} ({})", difference(then, now))),
+                Some(then) if then != now => {
+                    lines.push(format!("~ {path} ({})", difference(then, now)))
+                }
                 Some(_) => {}
             }
         }
-        lines.extend(before.0.keys().filter(|p| !self.0.contains_key(*p)).map(|p| format!("- {p}")));
+        lines.extend(
+            before
+                .0
+                .keys()
+                .filter(|p| !self.0.contains_key(*p))
+                .map(|p| format!("- {p}")),
+        );
         lines
     }
 }
@@ -90,7 +129,10 @@ fn difference(then: &Entry, now: &Entry) -> String {
         parts.push(format!("mode {:o} is now {:o}", then.mode, now.mode));
     }
     if (then.uid, then.gid) != (now.uid, now.gid) {
-        parts.push(format!("owner {}:{} is now {}:{}", then.uid, then.gid, now.uid, now.gid));
+        parts.push(format!(
+            "owner {}:{} is now {}:{}",
+            then.uid, then.gid, now.uid, now.gid
+        ));
     }
     if then.mtime != now.mtime {
         parts.push("mtime".into());
