@@ -1,5 +1,6 @@
 //! `ddinstall install`: brings the host to the described state, and proves it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::apply::{self, Applied, Job};
@@ -93,6 +94,9 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
         return prove(session, prepared, done, Reach::Local);
     }
+    if session.stop.load(Ordering::Relaxed) {
+        return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
+    }
     // Somebody else may have changed the host until the lock is ours: look once more.
     let (_lock, waited) = lock(session).map_err(nothing)?;
     let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
@@ -111,7 +115,8 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     match apply::run(&job, &mut receipt, &plan, context, &desired) {
         Ok(applied) => {
             done.changed = true;
-            done.notes.extend(applied.notes.iter().cloned());
+            let new: Vec<String> = applied.notes.iter().filter(|note| !done.notes.contains(note)).cloned().collect();
+            done.notes.extend(new);
             done.applied = applied;
         }
         Err(failed) => {
@@ -129,7 +134,6 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    done.notes.dedup();
     write_proof(session, &verification)?;
     done.proof = Some(PROOF);
     done.verification = Some(verification);
