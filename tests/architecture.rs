@@ -36,11 +36,8 @@ fn no_module_uses_one_of_a_floor_above_its_own() {
 #[test]
 fn every_file_can_be_seen_across() {
     let lines = |file: &PathBuf| fs::read_to_string(file).unwrap().lines().count();
-    let long: Vec<String> = files()
-        .iter()
-        .filter(|f| lines(f) > LONGEST)
-        .map(|f| format!("{}: {} lines", f.display(), lines(f)))
-        .collect();
+    let long: Vec<String> =
+        files().iter().filter(|f| lines(f) > LONGEST).map(|f| format!("{}: {} lines", f.display(), lines(f))).collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 

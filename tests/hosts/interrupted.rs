@@ -20,7 +20,7 @@ fn the_next_run_finishes(suite: Suite, when: &str) {
     host.verify().exits(0);
     assert!(!host.exists("/run/systemd/system/datadog-agent.service.d"), "{run}");
     host.install().exits(0).says("Nothing to do");
-    let strays = host.sh("find / -xdev -path /proc -prune -o -name '*tmp-*' -print 2>/dev/null; ls -d /run/tmp-* 2>/dev/null || true");
+    let strays = host.sh(r"find / /run -xdev \( -name 'tmp-*' -o -name '.ddinstall*' \) -print");
     assert!(strays.is_empty(), "{strays}");
 }
 
@@ -50,6 +50,18 @@ fn killed_while_services_start() {
 }
 
 #[test]
+fn what_a_killed_run_was_writing_is_cleared_away() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    interrupted(&host, "KILL", "test -e /etc/datadog-agent/datadog.yaml");
+    let leftover = "/etc/datadog-agent/.ddinstall-0123456789abcdef-datadog.yaml";
+    host.write(leftover, "api_key: half", "dd-agent:dd-agent", 0o640);
+    host.write("/var/lib/ddinstall/.ddinstall-0123456789abcdef-receipt.json", "{", "root:root", 0o600);
+    host.install().exits(0);
+    assert!(!host.exists(leftover));
+    assert_eq!(host.sh("ls -A /var/lib/ddinstall | grep '^[.]' || true"), "");
+}
+
+#[test]
 fn a_host_that_loses_power_is_finished_after_it_boots() {
     let mut host = Host::fresh(Suite::Bookworm).boot();
     let child = host.asked(&["install"]).spawn();
@@ -76,10 +88,8 @@ fn a_run_that_is_asked_to_stop_takes_itself_back() {
 #[test]
 fn a_lock_that_another_program_holds_is_waited_for() {
     let host = Host::fresh(Suite::Bookworm).boot();
-    host.sh(
-        "systemd-run -q --unit=holder perl -MFcntl -e 'open my $f, \">>\", \"/var/lib/dpkg/lock-frontend\" or die;
-         fcntl $f, F_SETLK, pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0) or die; sleep 6'",
-    );
+    host.sh("systemd-run -q --unit=holder perl -MFcntl -e 'open my $f, \">>\", \"/var/lib/dpkg/lock-frontend\" or die;
+         my $lock = pack \"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0; fcntl $f, F_SETLK, $lock or die; sleep 6'");
     host.wait_until(3, "grep -q POSIX /proc/locks");
     let run = host.install().exits(0);
     assert!(run.stderr.contains("waiting") && run.stderr.contains("lock"), "{run}");

@@ -39,7 +39,8 @@ fn a_plan_of_a_host_with_an_agent_is_what_the_install_then_does() {
     let run = host.asked(&["plan", "--diff", "--detailed-exitcode"]).run().exits(20);
     host.changed_nothing_since(&tree);
     assert_eq!(host.invocation_ids(), units);
-    for text in ["--- a/etc/datadog-agent/datadog.yaml", "+fips:", "+  enabled: true", "restart datadog-agent.service"] {
+    for text in ["--- a/etc/datadog-agent/datadog.yaml", "+fips:", "+  enabled: true", "restart datadog-agent.service"]
+    {
         assert!(run.stdout.contains(text), "{text}\n{run}");
     }
     let planned = host.asked(&["plan", "--format", "json"]).run().exits(0).json();

@@ -70,8 +70,7 @@ fn the_key_is_nowhere_else_on_a_fresh_host() {
 #[test]
 fn neither_the_old_key_nor_the_new_one_is_shown_on_a_host_that_changes_it() {
     let yaml = format!("# ours\napi_key: '{OLD_KEY}'\nsite: ddog-gov.com\nlogs_config:\n  api_key: {OLD_KEY}\n");
-    let host =
-        Host::fresh(Suite::Bookworm).with_agent("7.58.2").file(DATADOG, yaml, "dd-agent:dd-agent", 0o640).boot();
+    let host = Host::fresh(Suite::Bookworm).with_agent("7.58.2").file(DATADOG, yaml, "dd-agent:dd-agent", 0o640).boot();
     let keys = [KEY, OLD_KEY];
     for args in [&["plan", "--diff"][..], &["plan", "--diff", "--format", "json"]] {
         let run = host.asked(args).run().exits(0);

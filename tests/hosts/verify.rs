@@ -37,14 +37,6 @@ fn what_is_broken_is_named_and_mended() {
     host.sh("gpasswd -d dd-agent systemd-journal");
     mends(&host, "journald.group");
 
-    for file in [DATADOG, PROXY_CFG, SYSPROBE] {
-        let units = host.invocation_ids();
-        host.sh(&format!("chmod 0644 {file}"));
-        mends(&host, &format!("mode.{}", file.rsplit('/').next().unwrap()));
-        assert_eq!(host.mode(file), 0o640);
-        assert_eq!(host.invocation_ids(), units, "a mode is no reason to restart");
-    }
-
     host.sh("rm /etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml");
     mends(&host, "file.fips_proxy.d.conf.yaml");
 
@@ -52,6 +44,19 @@ fn what_is_broken_is_named_and_mended() {
     host.verify().fails("bypass.environment");
     host.sh("rm /etc/datadog-agent/environment");
     host.verify().exits(0);
+}
+
+#[test]
+fn a_loosened_mode_is_mended_without_a_restart() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let units = host.invocation_ids();
+    for file in [DATADOG, PROXY_CFG, SYSPROBE] {
+        host.sh(&format!("chmod 0644 {file}"));
+        mends(&host, &format!("mode.{}", file.rsplit('/').next().unwrap()));
+        assert_eq!(host.mode(file), 0o640);
+    }
+    assert_eq!(host.invocation_ids(), units);
 }
 
 #[test]

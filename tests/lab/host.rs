@@ -179,6 +179,12 @@ impl Host {
         tree
     }
 
+    /// Whether a path is a folder of the base system.
+    pub fn is_base_folder(&self, path: &str) -> bool {
+        let base = fs::read_to_string(self.work().join("base")).expect("base");
+        PathBuf::from(base.trim()).join(path.trim_start_matches('/')).is_dir()
+    }
+
     // Servers
 
     /// The requests that the vendor's host `name` got, in order: method, path, status, `key=given` or
