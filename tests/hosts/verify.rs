@@ -69,7 +69,7 @@ fn a_port_that_was_taken_over_is_named_with_its_holder() {
     let run = host.verify().fails("proxy.ports");
     assert!(run.stdout.contains("9804 is held by perl"), "{run}");
     host.install().exits(4).says("9804").says("perl");
-    host.sh("systemctl stop squatter");
+    host.sh("systemctl stop squatter datadog-fips-proxy");
     mends(&host, "proxy.ports");
 
     // The proxy holds all its ports, and somebody else one of them on another address.
@@ -77,6 +77,19 @@ fn a_port_that_was_taken_over_is_named_with_its_holder() {
     host.wait_until(5, "ss -Hltn | grep -q 127.0.0.3:9804");
     let run = host.verify().fails("proxy.ports");
     assert!(run.stdout.contains("9804 is held by perl"), "{run}");
+}
+
+#[test]
+fn a_proxy_that_runs_and_does_not_listen_is_restarted() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let program = "/opt/datadog-fips-proxy/embedded/sbin/haproxy";
+    host.sh(&format!(
+        "mv {program} {program}.real
+         printf '#!/bin/sh\\nmkdir /tmp/once 2>/dev/null && exec sleep 600\\nexec {program}.real \"$@\"\\n' > {program}
+         chmod 755 {program}; systemctl restart datadog-fips-proxy"
+    ));
+    mends(&host, "proxy.ports");
 }
 
 #[test]
