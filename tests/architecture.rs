@@ -64,8 +64,8 @@ fn source() -> PathBuf {
 
 fn files() -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 walk(&path, found);
             } else if path.extension().is_some_and(|e| e == "rs") {
@@ -81,7 +81,7 @@ fn files() -> Vec<PathBuf> {
 
 /// `src/host/files.rs` and `src/net_tests.rs` belong to `host` and `net`.
 fn module_of(file: &Path) -> String {
-    let first = file.strip_prefix(source()).unwrap().components().next().unwrap();
+    let first = file.strip_prefix(source()).ok().and_then(|path| path.components().next()).expect("a file of src");
     let name = first.as_os_str().to_string_lossy();
     let name = name.strip_suffix(".rs").unwrap_or(&name);
     name.strip_suffix("_tests").unwrap_or(name).to_owned()
@@ -92,7 +92,7 @@ fn floors(lib: &str) -> BTreeMap<String, u32> {
     let mut floors = BTreeMap::new();
     for line in lib.lines() {
         if let Some(number) = line.strip_prefix("// Floor ") {
-            floor = Some(number.trim().parse().unwrap());
+            floor = Some(number.trim().parse().expect("a number"));
         } else if let Some((_, name)) = line.split_once("mod ").filter(|_| line.ends_with(';')) {
             floors.insert(name.trim_end_matches(';').to_owned(), floor.expect("a module before the first floor"));
         }

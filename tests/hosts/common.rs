@@ -55,7 +55,9 @@ impl Host {
     /// How often systemd has started a unit since the host was booted.
     pub fn starts(&self, unit: &str) -> usize {
         let started = "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf";
-        self.sh(&format!("journalctl -q --no-pager -o cat {started} UNIT={unit}.service | wc -l")).parse().unwrap()
+        self.sh(&format!("journalctl -q --no-pager -o cat {started} UNIT={unit}.service | wc -l"))
+            .parse()
+            .expect("a number")
     }
 
     pub fn installed(&self, package: &str) -> Option<String> {

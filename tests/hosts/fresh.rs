@@ -40,7 +40,7 @@ fn the_files_say_what_was_asked(host: &Host) {
     assert_eq!(datadog["fips"]["https"], false);
     assert_eq!(datadog["fips"]["port_range_start"], 9803);
     assert_eq!(datadog["agent_telemetry"]["enabled"], false);
-    assert_eq!(datadog.as_mapping().unwrap().len(), 5);
+    assert_eq!(datadog.as_mapping().expect("a mapping").len(), 5);
     let sysprobe = host.yaml(SYSPROBE);
     assert_eq!(sysprobe["runtime_security_config"]["enabled"], true);
     assert_eq!(sysprobe["runtime_security_config"]["activity_dump"]["enabled"], false);
@@ -77,7 +77,7 @@ fn the_files_carry_every_comment_of_their_examples(host: &Host) {
         }
         let (taken, given) = (lines.iter().filter(|l| l.starts_with('-')), lines.iter().filter(|l| l.starts_with('+')));
         assert!(taken.count() <= given.count(), "{file}: {lines:#?}");
-        let comments = String::from_utf8(example).unwrap().lines().filter(|l| is_prose(l)).count();
+        let comments = String::from_utf8(example).expect("text").lines().filter(|l| is_prose(l)).count();
         let kept = host.read(file).lines().filter(|l| is_prose(l)).count();
         assert_eq!(comments, kept, "{file}");
         assert!(comments > 5, "{file}: {comments}");
