@@ -3,13 +3,11 @@
 use crate::config::value_at;
 use crate::config::yaml::{Document, Value};
 use crate::current::Current;
+use crate::desired::ENVIRONMENT;
 use crate::host::Host;
 use crate::settings::File;
 
 use super::Check;
-
-/// Environment of the units, which beats datadog.yaml.
-const ENVIRONMENT: &str = "/etc/datadog-agent/environment";
 
 /// Lists of further endpoints: the Agent sends to them directly.
 const ENDPOINTS: [&str; 9] = [
