@@ -5,3 +5,6 @@ mod lab;
 
 #[path = "hosts/smoke.rs"]
 mod smoke;
+
+#[path = "hosts/settings.rs"]
+mod settings;
