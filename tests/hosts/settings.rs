@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use ddinstall::settings::{File, Fixed, Setting, TABLE, Type};
 use serde_yaml::Value;
 
-use crate::lab::{Host, KEY, Suite};
+use crate::lab::{Host, KEY, Suite, fingerprint};
 
 const FILES: [File; 3] = [File::Datadog, File::SystemProbe, File::SecurityAgent];
 
@@ -63,9 +63,16 @@ fn every_setting_is_read_back(version: &str) {
         if setting.key == "otelcollector_enabled" || setting.since.is_some_and(|(_, first)| minor < first) {
             continue;
         }
-        let text = format!("{}: {}\n", setting.key, sample(setting));
+        let mut text = format!("{}: {}\n", setting.key, sample(setting));
+        if setting.key == "fips_mode" {
+            text.push_str("site: ddog-gov.com\n");
+        }
         host.write("/root/install.yaml", &text, "root:root", 0o600);
-        host.ddinstall(&["install", "--install-only", "--file", "/root/install.yaml"]).run().exits(0);
+        let install = || {
+            let run = host.ddinstall(&["install", "--install-only", "--file", "/root/install.yaml"]);
+            run.env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing")).run().exits(0)
+        };
+        install();
         let given: Value = serde_yaml::from_str(&text).expect("the sample");
         let given = &given[setting.key];
         for (file, path) in setting.lands {
@@ -84,8 +91,7 @@ fn every_setting_is_read_back(version: &str) {
         for file in FILES.into_iter().filter(|file| host.exists(file.path())) {
             lint(&format!("{} for {}", file.path(), setting.key), &host.read(file.path()));
         }
-        let again = host.ddinstall(&["install", "--install-only", "--file", "/root/install.yaml"]).run().exits(0);
-        again.says("Nothing to do");
+        install().says("Nothing to do");
         host.sh("rm -rf /etc/datadog-agent && cp -a /etc/before /etc/datadog-agent && rm -rf /var/lib/ddinstall");
         seen += 1;
     }
