@@ -114,18 +114,13 @@ fn type_name(kind: Type) -> &'static str {
 
 /// The reference of the README: what stands between its markers.
 pub fn markdown() -> String {
-    let mut out = String::from(
-        "Each setting is a variable, a flag (its key with `-` for `_`) and a key of `--file`. Flags beat variables, variables beat\n\
-         the file. Unset or empty means: leave it as it is. `1`, `true`, `yes` and `on` are on; `0`, `false`, `no` and `off` are off.\n\n\
-         | Key and flag | Variable | What it does | Default | In the Agent's files |\n| --- | --- | --- | --- | --- |\n",
-    );
+    let mut out =
+        String::from("| variable | flag | meaning | default | written to |\n| --- | --- | --- | --- | --- |\n");
     for setting in TABLE {
-        let key = match (setting.flag(), setting.kind) {
-            (Some(_), _) => format!("`{}`", setting.key),
-            (None, Type::Never(_)) => format!("`{}` (refused)", setting.key),
-            (None, _) => format!("`{}` (no flag: arguments are public)", setting.key),
+        let flag = match (setting.flag(), setting.kind) {
+            (Some(flag), _) => format!("`--{flag}`"),
+            (None, _) => "–".into(),
         };
-        let variables: Vec<String> = setting.variables.iter().map(|name| format!("`{name}`")).collect();
         let mut doc = setting.doc.to_owned();
         if let Some((major, minor)) = setting.since {
             doc.push_str(&format!(" Agent {major}.{minor} or later."));
@@ -133,24 +128,53 @@ pub fn markdown() -> String {
         if let WithFips::Refused(why) = setting.with_fips {
             doc.push_str(&format!(" Refused under FIPS: {why}."));
         }
-        let lands = setting.lands.iter().map(|(file, path)| format!("{}: `{path}`", file.name()));
-        let also =
-            setting.also.iter().map(|(file, path, fixed)| format!("{}: `{path}: {}`", file.name(), shown(*fixed)));
+        let lands = setting.lands.iter().map(|(file, path)| format!("`{path}` in {}.yaml", file.name()));
+        let also = setting
+            .also
+            .iter()
+            .map(|(file, path, fixed)| format!("`{path}: {}` in {}.yaml", shown(*fixed), file.name()));
         let places: Vec<String> = lands.chain(also).collect();
-        let cells = [key, variables.join("<br>"), doc, setting.default.to_owned(), places.join("<br>")];
-        out.push_str(&row(&cells));
+        out.push_str(&row(&[variables(setting), flag, doc, setting.default.to_owned(), places.join(", ")]));
     }
-    out.push_str(
-        "\nAny other setting of the Agent: `--set FILE:path.to.key=value`, or in the file `set: {FILE: {path.to.key: value}}`;\n\
-         FILE is `datadog`, `system-probe` or `security-agent`.\n\n\
-         ### Against the official script\n\n\
-         | Variable | Here |\n| --- | --- |\n",
-    );
+    out.push_str(BESIDES);
     for setting in TABLE.iter().filter(|setting| setting.versus != Versus::Ours) {
-        let variables: Vec<String> = setting.variables.iter().map(|name| format!("`{name}`")).collect();
-        out.push_str(&row(&[variables.join("<br>"), versus(setting)]));
+        out.push_str(&row(&[variables(setting), versus(setting)]));
     }
     out
+}
+
+/// What the reference says between its two tables.
+const BESIDES: &str = "
+A secret has no flag, since every user can read arguments. Any other setting of the Agent takes
+`--set FILE:path.to.key=value`, as often as needed; FILE is `datadog`, `system-probe` or `security-agent`, the value YAML.
+Sections are merged key by key. What a row of the table sets is refused there.
+
+`--file install.yaml` takes the same settings, under the flag's name with `_` for `-`, typed or as text; flags beat
+variables, variables beat the file. A secret in it must be an `ENC[…]` handle, or the file closed to other users
+(`chmod 600`). `ddinstall settings --format schema` prints its JSON schema.
+
+```yaml
+site: ddog-gov.com
+fips_mode: true
+runtime_security_config_enabled: true
+tags: [team:infra, tier:web]
+set:
+  datadog:
+    logs_config.batch_wait: 5
+```
+
+FIPS excludes what the proxy does not relay: asking for both is exit code 2. A `--set` that brings such a product in is
+done, and `verify` fails by it. The flavors other than datadog-agent were tested as plans, not with the vendor's packages.
+
+### Each variable against the official script
+
+| variable | here |
+| --- | --- |
+";
+
+fn variables(setting: &Setting) -> String {
+    let names: Vec<String> = setting.variables.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "–".into() } else { names.join(", ") }
 }
 
 fn row(cells: &[String]) -> String {
