@@ -188,6 +188,15 @@ fn flags_beat_variables_and_variables_beat_the_file() {
 }
 
 #[test]
+fn a_key_file_is_as_strong_as_what_names_it() {
+    let key = |given: Given| given.request().unwrap().api_key.unwrap().reveal().to_owned();
+    let other = "0123456789abcdef0123456789abcdef";
+    assert_eq!(key(Given::default().variable("DD_API_KEY", other).flag("--api-key-file=/key")), KEY);
+    assert_eq!(key(Given::default().variable("DD_API_KEY", other).file("api_key_file: /key\n")), other);
+    assert_eq!(key(Given::default().file(format!("api_key: {other}\napi_key_file: /key\n"))), KEY);
+}
+
+#[test]
 fn every_off_value_is_off() {
     for setting in TABLE.iter().filter(|s| matches!(s.kind, Type::Bool | Type::Switch | Type::Never(_))) {
         let off = meaning(&Given::default().file(format!("{}: false\n", setting.key)));

@@ -109,6 +109,19 @@ fn all_mistakes_are_told_and_no_value() {
 }
 
 #[test]
+fn a_mistake_about_a_key_is_readable() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ddinstall"))
+        .args(["plan", "--api-key-file", "/nowhere"])
+        .env("DD_APP_KEY", "two\nlines")
+        .output()
+        .expect("ddinstall");
+    assert_eq!(output.status.code(), Some(2));
+    for part in ["DD_APP_KEY: holds a line break", "DD_API_KEY_FILE: /nowhere: No such file"] {
+        assert!(said(&output).contains(part), "{}", said(&output));
+    }
+}
+
+#[test]
 fn the_table_comes_in_four_formats() {
     let json: serde_json::Value = serde_json::from_slice(&run(&["settings", "--format", "json"]).stdout).expect("JSON");
     assert!(json.as_array().expect("a list").len() > 60);

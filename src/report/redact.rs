@@ -103,6 +103,8 @@ fn hide_by_key(line: &str) -> String {
         || ["true", "false", HIDDEN, "\"\"", "''"].contains(&value)
         || value.trim_start_matches(['"', '\'']).starts_with("ENC[")
         || value.starts_with('<')
+        // A message about a variable is words; its value is known, and hidden by that.
+        || (key.starts_with("DD_") && value.contains(' '))
         || value.contains(HIDDEN);
     match is_key && secret::is_named_by(key) && !harmless {
         true => format!("{before}: {HIDDEN}"),
@@ -174,6 +176,7 @@ mod tests {
             "site: ddog-gov.com",
             "api_key: ENC[key]",
             "api_key:",
+            "DD_API_KEY_FILE: /nowhere: no such file",
             "secret_backend_command: /x",
             "fips.enabled: true",
             "a: http://x/y@z",

@@ -278,7 +278,9 @@ impl Reader {
         if first.is_empty() {
             return self.mistakes.push(format!("{name}: {path}: the first line is empty, an API key was expected"));
         }
-        self.take(row("api_key"), &format!("{name}: {path}"), first, Source::Flag);
+        // A key that a stronger source gives itself wins.
+        let source = self.values.source("api_key_file").unwrap_or(Source::File);
+        self.take(row("api_key"), &format!("{name}: {path}"), first, source);
     }
 
     fn assemble(&mut self) -> Request {

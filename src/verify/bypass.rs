@@ -23,13 +23,14 @@ const ENDPOINTS: [&str; 9] = [
 ];
 
 /// Products that send directly to the site once they are on.
-const PRODUCTS: [(File, &str); 8] = [
+const PRODUCTS: [(File, &str); 9] = [
     (File::Datadog, "remote_configuration.enabled"),
     (File::Datadog, "sbom.enabled"),
     (File::Datadog, "container_image.enabled"),
     (File::Datadog, "network_path.connections_monitoring.enabled"),
     (File::Datadog, "agent_telemetry.enabled"),
     (File::Datadog, "otelcollector.enabled"),
+    (File::Datadog, "private_action_runner.enabled"),
     (File::SystemProbe, "discovery.enabled"),
     (File::SystemProbe, "runtime_security_config.activity_dump.enabled"),
 ];

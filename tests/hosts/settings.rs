@@ -168,3 +168,20 @@ fn config_set_keeps_owner_and_mode_and_follows_no_link() {
     assert_ne!(run.status, Some(0), "{run}");
     assert_eq!(host.read("/etc/victim.yaml"), "a: 1\n");
 }
+
+#[test]
+fn without_an_agent_the_repository_and_the_configuration_are_there() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let install = || {
+        let run = host.ddinstall(&["install", "--no-agent-install", "--tags", "a:b"]).env("DD_API_KEY", KEY);
+        run.env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing")).run().exits(0)
+    };
+    install();
+    let path = File::Datadog.path();
+    assert_eq!((host.owner(path).as_str(), host.mode(path)), ("root:root", 0o600));
+    assert!(host.exists("/etc/apt/sources.list.d/datadog.list") && !host.exists("/usr/bin/datadog-agent"));
+    install().says("Nothing to do");
+    // The Agent that is installed later takes them over.
+    let later = host.ddinstall(&["install"]).env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing")).run().exits(0);
+    assert!(host.read(path).contains("- a:b"), "{later}");
+}
