@@ -17,7 +17,19 @@ pub enum Action {
     Install,
     Plan { diff: bool, detailed_exitcode: bool },
     Verify,
-    Settings,
+    Settings(Listing),
+    ConfigGet { file: String, path: String },
+    ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
+}
+
+/// How the table of settings is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    Text,
+    Json,
+    Markdown,
+    /// A JSON schema of `--file`.
+    Schema,
 }
 
 /// A command line that was understood.
@@ -28,27 +40,55 @@ pub struct Invocation {
     pub quiet: bool,
     /// Settings by key, in the order of the table.
     pub flags: Vec<(&'static str, String)>,
+    /// Every `--set`.
+    pub sets: Vec<String>,
+    /// `--file`
+    pub file: Option<String>,
 }
 
 /// Reads the arguments (the program's name first). The error knows how to print itself: help, version or a mistake.
 pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
-        return Err(
-            command().error(clap::error::ErrorKind::MissingSubcommand, "a command is needed: install, plan or verify")
-        );
+        return Err(command().error(
+            clap::error::ErrorKind::MissingSubcommand,
+            "a command is needed: install, plan, verify, settings or config",
+        ));
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
         "verify" => Action::Verify,
-        "settings" => Action::Settings,
+        "settings" => Action::Settings(match sub.get_one::<String>("format").map(String::as_str) {
+            Some("json") => Listing::Json,
+            Some("markdown") => Listing::Markdown,
+            Some("schema") => Listing::Schema,
+            _ => Listing::Text,
+        }),
+        "config" => config(sub)?,
         _ => Action::Install,
     };
-    let json = sub.get_one::<String>("format").is_some_and(|format| format == "json");
+    let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let flags = if action == Action::Settings { Vec::new() } else { flags(sub) };
-    Ok(Invocation { action, format, quiet, flags })
+    if matches!(action, Action::Settings(_) | Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
+        return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
+    }
+    let sets = sub.get_many::<String>("set").map_or_else(Vec::new, |sets| sets.cloned().collect());
+    Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: sub.get_one::<String>("file").cloned() })
+}
+
+fn config(matches: &ArgMatches) -> Result<Action, clap::Error> {
+    let text = |m: &ArgMatches, name: &str| m.get_one::<String>(name).cloned().unwrap_or_default();
+    match matches.subcommand() {
+        Some(("get", m)) => Ok(Action::ConfigGet { file: text(m, "FILE"), path: text(m, "PATH") }),
+        Some((_, m)) => Ok(Action::ConfigSet {
+            file: text(m, "FILE"),
+            changes: m.get_many::<String>("PATH=VALUE").map_or_else(Vec::new, |all| all.cloned().collect()),
+            diff: m.get_flag("diff"),
+            dry_run: m.get_flag("dry_run"),
+        }),
+        None => Err(command().error(clap::error::ErrorKind::MissingSubcommand, "config needs `get` or `set`")),
+    }
 }
 
 fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
@@ -97,7 +137,40 @@ pub fn command() -> Command {
             settings(Command::new("verify"))
                 .about("Checks the host against what it was asked to be. Changes nothing; exits with 9 where a check fails."),
         )
-        .subcommand(Command::new("settings").about("Prints every setting with its variable, flag and meaning").arg(format_arg()))
+        .subcommand(
+            Command::new("settings").about("Prints every setting with its variable, flag and meaning").arg(
+                format_arg().value_parser(["text", "json", "markdown", "schema"]).help(
+                    "How the table is printed; `schema` is a JSON schema of --file",
+                ),
+            ),
+        )
+        .subcommand(config_command())
+}
+
+fn config_command() -> Command {
+    let file = Arg::new("FILE").required(true).help("A YAML file, such as /etc/datadog-agent/datadog.yaml");
+    let get = Command::new("get")
+        .about("Prints the value of a setting as YAML. Exits with 1 where the file does not set it.")
+        .arg(file.clone())
+        .arg(Arg::new("PATH").required(true).help("Keys joined by dots: fips.enabled"));
+    let set = Command::new("set")
+        .about("Sets values in a YAML file, and touches no other byte of it. Exits with 7, the file untouched, where that cannot be done.")
+        .arg(file)
+        .arg(
+            Arg::new("PATH=VALUE")
+                .required(true)
+                .num_args(1..)
+                .help("A setting and its value, which is YAML: fips.enabled=true, tags='[a:b, c:d]'"),
+        )
+        .arg(Arg::new("diff").long("diff").action(ArgAction::SetTrue).help("Shows the change as a unified diff, without secrets"))
+        .arg(Arg::new("dry_run").long("dry-run").action(ArgAction::SetTrue).help("Writes nothing"))
+        .after_help("Every user can read arguments: name a secret by an ENC[…] handle, or give it to `ddinstall install`.");
+    Command::new("config")
+        .about("Reads and edits a YAML file for runbooks, keeping comments, order, owner and mode")
+        .subcommand_required(false)
+        .arg_required_else_help(true)
+        .subcommand(get)
+        .subcommand(set)
 }
 
 const ABOUT: &str = "Makes this host FIPS and CWS with the Datadog Agent, and proves it.\n\n\
@@ -116,7 +189,21 @@ fn format_arg() -> Arg {
 }
 
 fn settings(command: Command) -> Command {
-    let command = command.arg(format_arg());
+    let command = command
+        .arg(format_arg())
+        .arg(
+            Arg::new("file")
+                .long("file")
+                .value_name("FILE")
+                .help("Settings from a YAML file, under the flags' names with _ for -; flags and variables win"),
+        )
+        .arg(
+            Arg::new("set")
+                .long("set")
+                .value_name("FILE:PATH=VALUE")
+                .action(ArgAction::Append)
+                .help("Any other setting of the Agent, such as datadog:logs_config.batch_wait=5; repeatable. FILE is datadog, system-probe or security-agent, the value YAML"),
+        );
     TABLE.iter().fold(command, |command, setting| match setting.flag() {
         Some(flag) => command.arg(argument(setting, flag)),
         None => command,
@@ -136,16 +223,17 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         .action(ArgAction::Set);
     match setting.kind {
         // The table checks values, so that all mistakes are told at once.
-        Type::Bool | Type::Switch => {
+        Type::Bool | Type::Switch | Type::OnlyOn(_) => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("on|off")
         }
         Type::Choice(words) => arg.value_name(words.join("|")),
-        Type::List => arg.value_name("A,B"),
+        Type::List | Type::Hosts => arg.value_name("A,B"),
         Type::Path => arg.value_name("FILE"),
         Type::Url => arg.value_name("URL"),
         Type::Site => arg.value_name("SITE"),
         Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
-        Type::Text | Type::Secret => arg.value_name("TEXT"),
+        Type::Word => arg.value_name("WORD"),
+        Type::Text | Type::Secret | Type::Never(_) => arg.value_name("TEXT"),
     }
 }
 

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use crate::config::yaml::{self, Document, Refusal};
-use crate::desired::{AGENT, AGENT_USER, Base, Content, Desired, PORTS, PROXY, PROXY_UNIT, SIGNING_KEYS};
+use crate::desired::{AGENT_USER, Base, COLLECTOR, Content, Desired, PORTS, PROXY_UNIT, SIGNING_KEYS};
 use crate::error::{Error, Kind, Result};
 use crate::host::sockets::{self, Listener};
 use crate::host::units::{self, UnitState};
 use crate::host::users::Users;
 use crate::host::{Attributes, Host, Stored};
 use crate::packages::{Installed, Manager};
-use crate::settings::File;
-use crate::types::Version;
+use crate::types::{Flavor, Version};
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -62,19 +61,20 @@ impl Current {
     }
 
     fn read_rest(host: &Host, desired: &Desired) -> Result<Current> {
-        let names = [AGENT, PROXY, SIGNING_KEYS];
+        let flavors = Flavor::ALL.map(Flavor::package);
+        let names: Vec<&'static str> = flavors.into_iter().chain([COLLECTOR, SIGNING_KEYS]).collect();
         let found = Manager::Apt.installed(host, &names)?;
         let packages = names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?))).collect();
         let mut files = BTreeMap::new();
         // The Agent's main file tells whether the host is fresh and where it sends, whatever is wished.
-        for path in [File::Datadog.path()].into_iter().chain(desired.files.iter().flat_map(paths)) {
+        for path in [desired.asked.main_file().path()].into_iter().chain(desired.files.iter().flat_map(paths)) {
             if !files.contains_key(path) {
                 files.insert(path, see(host, path)?);
             }
         }
         let yaml = desired.files.iter().filter(|wish| matches!(wish.content, Content::Edits { .. }));
         let mut documents = BTreeMap::new();
-        for path in [File::Datadog.path()].into_iter().chain(yaml.map(|wish| wish.path)) {
+        for path in [desired.asked.main_file().path()].into_iter().chain(yaml.map(|wish| wish.path)) {
             if let Some(Seen::Present(stored)) = files.get(path) {
                 documents.entry(path).or_insert_with(|| yaml::load(&stored.bytes));
             }
@@ -94,7 +94,7 @@ impl Current {
     fn with_units(mut self, host: &Host, desired: &Desired, states: &[UnitState]) -> Result<Current> {
         let state = |name: &str| states.iter().find(|state| state.name == name);
         self.units = desired.units.iter().filter_map(|wish| Some((wish.name, state(wish.name)?.clone()))).collect();
-        if desired.asked.fips_on() {
+        if desired.asked.proxy_on() {
             let likely =
                 state(PROXY_UNIT).map_or_else(Vec::new, |s| sockets::processes_of_unit(host, &s.control_group));
             self.listeners = sockets::listeners(host, PORTS, &likely)?;
@@ -113,9 +113,15 @@ impl Current {
         installed.is_whole().then_some(installed.version.as_str())
     }
 
+    /// The flavor of the Agent that is installed.
+    pub fn agent(&self) -> Option<Flavor> {
+        let agents = Flavor::ALL.into_iter().filter(|flavor| flavor.is_agent());
+        agents.into_iter().find(|flavor| self.version(flavor.package()).is_some())
+    }
+
     /// The installed Agent's version.
     pub fn agent_version(&self) -> Option<Version> {
-        self.version(AGENT)?.parse().ok()
+        self.version(self.agent()?.package())?.parse().ok()
     }
 
     pub fn file(&self, path: &str) -> &Seen {

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 
 use crate::current::Current;
-use crate::desired::{self, AGENT, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
+use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::host::{Host, system};
-use crate::packages::{Needs, Session};
+use crate::packages::{Installed, Manager, Needs, Session};
 use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
 use crate::supply;
+use crate::types::Flavor;
 
 /// The host, the wish and the way from one to the other.
 pub struct Prepared {
@@ -47,7 +48,10 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
         );
     }
     let receipt = past.receipt();
-    let asked = Asked::merged(request, &receipt.asked);
+    let mut asked = Asked::merged(request, &receipt.asked);
+    if asked.flavor.is_none() {
+        asked.flavor = installed_flavor(host)?;
+    }
     notes.extend(prerequisites::platform(&facts, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
@@ -57,18 +61,30 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     Ok(Looked { facts, receipt, asked, desired, current, notes })
 }
 
+/// The flavor that is installed, where it is another one than datadog-agent: it stays.
+fn installed_flavor(host: &Host) -> Result<Option<Flavor>> {
+    let agents = Flavor::ALL.into_iter().filter(|flavor| flavor.is_agent());
+    let agents: Vec<Flavor> = agents.collect();
+    let names: Vec<&str> = agents.iter().map(|flavor| flavor.package()).collect();
+    let found = Manager::Apt.installed(host, &names)?;
+    let there = agents.into_iter().zip(found).find(|(_, found)| found.as_ref().is_some_and(Installed::is_whole));
+    Ok(there.map(|(flavor, _)| flavor).filter(|flavor| *flavor != Flavor::Agent))
+}
+
 /// Makes the plan. With `online`, the repository is looked at where packages are needed, so that versions are known
 /// and a repository that cannot be trusted stops the run here.
 pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prepared> {
     let host = session.host;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
     prerequisites::request(request, &asked, &current)?;
+    prerequisites::flavors(&asked, &current)?;
+    let agent = asked.flavor().package();
     let mut context = Context {
         packages: plan::wanted_packages(&desired, &current),
         proxy_examples: receipt.proxy_examples.clone(),
-        agent_is_ours: receipt.installed(AGENT),
+        agent_is_ours: receipt.installed(agent),
         resume: receipt.cut_off().is_some(),
-        packages_done: current.version(AGENT).is_some(),
+        packages_done: current.version(agent).is_some(),
         ..Context::default()
     };
     if follows_example(&current)
@@ -77,7 +93,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         context.proxy_examples.push(system::sha256_hex(&stored.bytes));
     }
     if !context.packages.is_empty() {
-        context.agent_is_ours |= context.packages.iter().any(|change| change.name == AGENT && change.from.is_none());
+        context.agent_is_ours |= context.packages.iter().any(|change| change.name == agent && change.from.is_none());
         context.packages_done = false;
         let repository = supply::repository(&request.sources, &facts.architecture);
         context.keys_url = request.sources.keys_url.clone();
@@ -103,7 +119,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         prerequisites::disk(host, supply.needs)?;
         plan = Plan::new(&desired, &current, &context)?;
     }
-    notes.extend(prerequisites::agent_version(&asked, &context.packages, &current)?);
+    notes.extend(prerequisites::agent_version(request, &asked, &context.packages, &current)?);
     notes.extend(plan.notes.iter().cloned());
     if let Some(run) = receipt.cut_off() {
         notes.push(format!("the run of {} was cut off before it was done; this one finishes it", run.started));

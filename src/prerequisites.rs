@@ -3,16 +3,19 @@
 use crate::config::value_at;
 use crate::config::yaml::Value;
 use crate::current::Current;
-use crate::desired::{AGENT, Asked, PORTS, PROXY_UNIT};
+use crate::desired::{Asked, PORTS, PROXY_UNIT};
 use crate::error::{Error, Kind, Result};
 use crate::facts::{Facts, Family};
 use crate::host::Host;
 use crate::packages::{self, versions::compare_debian};
 use crate::request::{FIRST_FIPS_AGENT, Request};
-use crate::settings::File;
+use crate::settings;
 use crate::step::PackageChange;
 use crate::support::{self, ALL_PRODUCTS_AGENT, FIRST_CWS_AGENT, Needs};
-use crate::types::{Site, Version};
+use crate::types::{Flavor, Site, Version};
+
+/// The first FIPS Agent that the official script installs.
+const FIRST_FIPS_FLAVOR: Version = Version::new(7, 64, 0);
 
 /// Room that is left over beside what the packages need: configuration, backups, logs.
 const SPARE: u64 = 32 * 1024 * 1024;
@@ -35,7 +38,10 @@ pub fn platform(facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String
 /// What the host's own configuration says against the request.
 pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()> {
     let usage = |what: String, hint: &str| Err(Error::new(Kind::Usage, what).hint(hint));
-    let path = File::Datadog.path();
+    let path = asked.main_file().path();
+    if asked.flavor() == Flavor::FipsProxy {
+        return Ok(());
+    }
     let Some(document) = current.document(path) else {
         if request.api_key.is_none() && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
             return usage(format!("DD_API_KEY is not set, and there is no {path} that holds a key"), NO_KEY);
@@ -58,6 +64,13 @@ pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()
             "DD_FIPS_MODE is off, and this host has FIPS on: its data would leave outside the proxy".into(),
             "leave DD_FIPS_MODE unset to keep FIPS, or add --allow-fips-off to turn it off",
         );
+    }
+    // FIPS may be on by an earlier run or by hand; this call need not say so.
+    if (asked.fips_on() || (is_fips && request.fips.is_none()))
+        && let [first, rest @ ..] = request.bypasses().as_slice()
+    {
+        let error = Error::new(Kind::Usage, format!("this host has FIPS on; {first}"));
+        return Err(error.detail(rest.join("\n")).hint("leave it unset, or turn FIPS off first"));
     }
     if asked.fips_on() && request.site.is_none() {
         let site = text("site").or_else(|| implied_site(text("dd_url")));
@@ -89,10 +102,31 @@ fn implied_site(url: Option<String>) -> Option<String> {
     Site::known().filter(fits).max_by_key(|site| site.len()).map(str::to_owned)
 }
 
+/// Packages that exclude each other. Nothing is removed here: that is the operator's to do.
+pub fn flavors(asked: &Asked, current: &Current) -> Result<()> {
+    let flavor = asked.flavor();
+    let there = |other: &Flavor| current.version(other.package()).is_some();
+    let excluded = |other: &Flavor| {
+        (flavor.is_agent() && other.is_agent() && *other != flavor)
+            || (flavor == Flavor::FipsAgent && *other == Flavor::FipsProxy)
+            || (flavor == Flavor::FipsProxy && *other == Flavor::FipsAgent)
+    };
+    let found: Vec<&str> =
+        Flavor::ALL.into_iter().filter(|other| excluded(other) && there(other)).map(Flavor::package).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{flavor} was asked for, and {} is installed, which excludes it", found.join(" and "));
+    Err(Error::new(Kind::Prerequisite, what).hint(format!(
+        "remove it first: apt-get remove {} (its configuration stays), or leave DD_AGENT_FLAVOR unset to keep it",
+        found.join(" ")
+    )))
+}
+
 /// The ports of the proxy are free, or its own.
 pub fn ports(asked: &Asked, current: &Current) -> Result<()> {
     let strangers = current.strangers();
-    if !asked.fips_on() || strangers.is_empty() {
+    if !asked.proxy_on() || strangers.is_empty() {
         return Ok(());
     }
     let each: Vec<String> = strangers
@@ -111,8 +145,13 @@ pub fn ports(asked: &Asked, current: &Current) -> Result<()> {
 }
 
 /// The Agent that will be there serves what was asked.
-pub fn agent_version(asked: &Asked, changes: &[PackageChange], current: &Current) -> Result<Vec<String>> {
-    let change = changes.iter().find(|change| change.name == AGENT);
+pub fn agent_version(
+    request: &Request,
+    asked: &Asked,
+    changes: &[PackageChange],
+    current: &Current,
+) -> Result<Vec<String>> {
+    let change = changes.iter().find(|change| change.name == asked.flavor().package());
     let to: Option<Version> = match change {
         Some(change) => change.to.as_ref().and_then(|v| v.parse().ok()),
         None => current.agent_version(),
@@ -131,6 +170,15 @@ pub fn agent_version(asked: &Asked, changes: &[PackageChange], current: &Current
     }
     if asked.cws_on() && version < FIRST_CWS_AGENT {
         return old("CWS", &FIRST_CWS_AGENT);
+    }
+    if asked.flavor() == Flavor::FipsAgent && version < FIRST_FIPS_FLAVOR {
+        return old("datadog-fips-agent", &FIRST_FIPS_FLAVOR);
+    }
+    for (setting, _) in request.values.iter().filter(|(_, value)| **value != settings::Value::Bool(false)) {
+        let first = setting.since.map(|(major, minor)| Version::new(major, minor, 0));
+        if let Some(first) = first.filter(|first| version < *first) {
+            return old(&setting.name(), &first);
+        }
     }
     if asked.fips_on() && version < ALL_PRODUCTS_AGENT {
         return Ok(vec![format!(

@@ -2,6 +2,28 @@
 
 use std::fmt;
 
+/// Words in a key of a configuration file that make its value a secret.
+const WORDS: [&str; 11] = [
+    "api_key",
+    "apikey",
+    "app_key",
+    "appkey",
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "private_key",
+    "community_string",
+    "credential",
+];
+
+/// Whether the value of a key of this name is a secret.
+pub fn is_named_by(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    // `secret_backend_command` and its relatives say where secrets are, and hold none.
+    !key.starts_with("secret_") && WORDS.iter().any(|word| key.contains(word))
+}
+
 /// An API key or another secret. Reading it takes a call that can be searched for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

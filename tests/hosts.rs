@@ -13,6 +13,7 @@ mod hosts {
     mod second_run;
     mod secrets;
     mod services;
+    mod settings;
     mod smoke;
     mod verify;
 }

@@ -1,26 +1,28 @@
 //! What each command does, from the request to the exit code.
 
+mod config;
 mod install;
 mod journal;
 mod plan;
-mod settings;
+pub mod settings;
 mod verify;
 
 use std::io::{IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::cli::{Action, Format, Invocation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::host::Host;
 use crate::packages;
 use crate::report::json::Document;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
-use crate::request::{Inputs, Request};
+use crate::request::{InputFile, Inputs, Request};
 
 use journal::Journal;
 
@@ -46,8 +48,10 @@ struct Session {
 
 /// Runs a command and returns its exit code. Results go to standard output, progress and errors to standard error.
 pub fn run(invocation: &Invocation) -> u8 {
-    let name = match invocation.action {
-        Action::Settings => return settings::run(invocation.format),
+    let name = match &invocation.action {
+        Action::Settings(listing) => return settings::run(*listing),
+        Action::ConfigGet { file, path } => return config::get(file, path),
+        Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",
@@ -81,11 +85,15 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
 
 impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
-        let inputs =
-            Inputs { variables: std::env::vars_os().collect(), flags: invocation.flags.clone(), read: &read_key };
+        let inputs = Inputs {
+            variables: std::env::vars_os().collect(),
+            flags: invocation.flags.clone(),
+            sets: invocation.sets.clone(),
+            file: invocation.file.as_deref().map(read_settings).transpose()?,
+            read: &read_key,
+        };
         let request = Request::new(inputs)?;
-        let secrets = request.values.iter().filter_map(|(setting, _)| request.values.secret(setting.key).cloned());
-        let redactor = Redactor::new(secrets);
+        let redactor = Redactor::new(request.secrets());
         // With JSON on standard output, progress is still for people, on standard error.
         let quiet = invocation.quiet || (invocation.format == Format::Json && !std::io::stderr().is_terminal());
         let terminal = Arc::new(Terminal::new(redactor.clone(), quiet));
@@ -132,6 +140,26 @@ impl Session {
         }
         exit_code
     }
+}
+
+/// Reads `--file`.
+fn read_settings(path: &str) -> Result<InputFile> {
+    const LIMIT: u64 = 1024 * 1024;
+    let usage = |why: String| Error::new(Kind::Usage, format!("--file {path}: {why}"));
+    if path == "-" {
+        return Err(usage("standard input is for the API key (--api-key-file -); name a file".into()));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| usage(e.to_string()))?;
+    let meta = file.metadata().map_err(|e| usage(e.to_string()))?;
+    if !meta.is_file() {
+        return Err(usage("is no regular file".into()));
+    }
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| usage(e.to_string()))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(usage("is larger than 1 MiB".into()));
+    }
+    Ok(InputFile { name: path.to_owned(), bytes, mode: meta.permissions().mode() })
 }
 
 /// Reads the file that holds the API key.

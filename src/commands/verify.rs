@@ -53,7 +53,7 @@ fn verify(session: &Session) -> Result<(Looked, Verification)> {
         looked.current = Current::read(&session.host, &looked.desired)?;
         looked.asked = asked;
     }
-    if looked.current.version(desired::AGENT).is_none() && !looked.asked.fips_on() {
+    if looked.current.version(looked.asked.flavor().package()).is_none() && !looked.asked.proxy_on() {
         return Err(Error::new(Kind::Verification, "there is no Datadog Agent on this host, and none was asked for")
             .hint("run `ddinstall install` first"));
     }

@@ -52,6 +52,7 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
     let made = match &wish.content {
         Content::Edits { base, wishes } => edited(wish, base, wishes, stored, current, context)?,
         Content::Vendor { example, reset } => vendor(example, *reset, stored, current, context),
+        Content::Variables(lines) => variables(lines, stored, current),
         Content::Note(text) => note(text, stored, current, context),
     };
     let target = match made {
@@ -128,7 +129,8 @@ fn edited(
     current: &Current,
     context: &Context,
 ) -> Result<Made> {
-    let summary = || wishes.iter().map(|w| explain(&w.edit, w.why)).collect();
+    let sure = |w: &&Wish| w.when.is_none() && !w.drops;
+    let summary = || wishes.iter().filter(sure).map(|w| explain(&w.edit, w.why)).collect();
     let text: Vec<u8> = match (stored, base) {
         (Some(stored), _) => stored.bytes.clone(),
         (None, Base::None) => return Ok(Made::Stays(Vec::new())),
@@ -139,6 +141,10 @@ fn edited(
             _ if wish.path == crate::settings::File::SecurityAgent.path() => {
                 let note =
                     format!("this Agent ships no {example}: system-probe does its work, and the file is not made");
+                return Ok(Made::Stays(vec![note]));
+            }
+            _ if wishes.is_empty() => {
+                let note = format!("{example} is not there, so {} is not made", wish.path);
                 return Ok(Made::Stays(vec![note]));
             }
             _ => Vec::new(),
@@ -156,8 +162,10 @@ fn edited(
     };
     let mut edits = Vec::new();
     let mut notes: Vec<String> = document.notes().iter().map(|note| format!("{}: {note}", wish.path)).collect();
-    for w in wishes {
-        if let Some(told) = w.yields.as_ref().filter(|_| stored.is_some() && said_otherwise(document, &w.edit)) {
+    for w in wishes.iter().filter(|w| w.when.as_ref().is_none_or(|when| when.holds(document))) {
+        if w.drops {
+            edits.extend(without(document, &w.edit));
+        } else if let Some(told) = w.yields.as_ref().filter(|_| stored.is_some() && said_otherwise(document, &w.edit)) {
             notes.push(format!("{}: {told}", wish.path));
         } else if !holds(document, &w.edit) {
             edits.push(w.edit.clone());
@@ -176,6 +184,14 @@ fn edited(
     Ok(Made::Target(target))
 }
 
+/// The edit that takes an item out of its list, if it is in there.
+pub fn without(document: &Document, edit: &Edit) -> Option<Edit> {
+    let Edit::Append { path, value } = edit else { return None };
+    let Some(Value::Seq(items)) = document.get(path) else { return None };
+    let rest: Vec<Value> = items.iter().filter(|item| *item != value).cloned().collect();
+    (rest.len() < items.len()).then(|| Edit::Set { path: path.clone(), value: Value::Seq(rest) })
+}
+
 /// Whether the operator's file holds another value than the edit would set.
 fn said_otherwise(document: &Document, edit: &Edit) -> bool {
     match edit {
@@ -191,7 +207,10 @@ pub fn holds(document: &Document, edit: &Edit) -> bool {
         // Where a key stands twice, dotted and nested, the editor must look.
         Edit::Set { path, value } => return document.notes().is_empty() && document.get(path) == Some(value),
         Edit::Append { path, value: Value::Map(wanted) } => (path, wanted),
-        _ => return false,
+        Edit::Append { path, value } => {
+            return matches!(document.get(path), Some(Value::Seq(items)) if items.contains(value));
+        }
+        Edit::Remove { .. } => return false,
     };
     let Some(Value::Seq(items)) = document.get(path) else { return false };
     let same = |item: &Value, key: &str| match item {
@@ -230,6 +249,38 @@ fn vendor(example: &str, reset: bool, stored: Option<&Stored>, current: &Current
     }
 }
 
+/// The file with each of these lines in it. Other lines stay as they are.
+fn variables(wanted: &[(&str, &str)], stored: Option<&Stored>, current: &Current) -> Made {
+    let changes = || wanted.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+    if current.agent_user.is_none() && stored.is_none() {
+        return Made::Later("", changes());
+    }
+    let mut text = stored.map_or_else(Vec::new, |stored| stored.bytes.clone());
+    let missing: Vec<_> =
+        wanted.iter().filter(|(name, value)| variable(&text, name).as_deref() != Some(value)).collect();
+    if missing.is_empty() {
+        return Made::Stays(Vec::new());
+    }
+    // The last line of a name counts (systemd.exec), so that nothing of the operator's must go.
+    for (name, value) in missing {
+        if text.last().is_some_and(|last| *last != b'\n') {
+            text.push(b'\n');
+        }
+        text.extend(format!("{name}={value}\n").bytes());
+    }
+    Made::Target(Target { bytes: text, changes: changes(), notes: Vec::new() })
+}
+
+/// What an environment file says a variable is: its last line counts.
+pub fn variable(text: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let of = |line: &str| {
+        let (found, value) = line.trim().split_once('=')?;
+        (found.trim() == name).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    text.lines().filter_map(of).next_back()
+}
+
 fn note(text: &str, stored: Option<&Stored>, current: &Current, context: &Context) -> Made {
     if current.agent_user.is_none() {
         return Made::Later("", vec!["tells the Agent which tool installed it".into()]);
@@ -249,16 +300,17 @@ fn note(text: &str, stored: Option<&Stored>, current: &Current, context: &Contex
     }
 }
 
-/// Whether a path holds a secret, which is never shown.
+/// Whether the setting at a path holds a secret, which is never shown.
 pub fn is_secret(path: &str) -> bool {
-    crate::settings::TABLE
-        .iter()
-        .any(|s| s.kind == crate::settings::Type::Secret && s.lands.iter().any(|(_, at)| *at == path))
+    path.rsplit('.').next().is_some_and(crate::secret::is_named_by)
 }
 
 fn explain(edit: &Edit, why: &str) -> String {
     match edit {
         Edit::Set { path, value } => format!("{path}: {} ({why})", shown(&path.to_string(), value)),
+        Edit::Append { path, value: value @ Value::Str(_) } => {
+            format!("{path}: {} as well ({why})", config::shown(value))
+        }
         Edit::Append { path, .. } => format!("{path}: one item more ({why})"),
         Edit::Remove { path } => format!("{path}: removed ({why})"),
     }
@@ -280,5 +332,5 @@ fn explain_change(change: &yaml::Change, why: &str) -> String {
 }
 
 fn shown(path: &str, value: &Value) -> String {
-    if is_secret(path) { "********".into() } else { config::shown(value) }
+    if is_secret(path) && !matches!(value, Value::Bool(_)) { "********".into() } else { config::shown(value) }
 }

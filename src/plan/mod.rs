@@ -6,14 +6,14 @@ mod notes;
 use std::path::Path;
 
 use crate::current::Current;
-use crate::desired::{AGENT, AGENT_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, Wanted};
+use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, Wanted};
 use crate::error::Result;
 use crate::host::{Attributes, Stored};
 use crate::packages::Repository;
 use crate::step::{FileChange, PackageChange, Step};
 use crate::types::{Pin, Version};
 
-pub use files::{FilePlan, holds, is_secret, mistake};
+pub use files::{FilePlan, holds, is_secret, mistake, variable, without};
 
 /// What a run is to do, in order, and what the operator should know.
 #[derive(Clone, Default)]
@@ -138,7 +138,8 @@ impl Plan {
     /// Enabling and starting: the proxy first, then the Agent, which its satellites follow.
     fn services(&mut self, desired: &Desired, current: &Current, context: &Context) {
         let later = self.steps.iter().any(|step| matches!(step, Step::Packages(_)));
-        for (unit, package) in [(PROXY_UNIT, PROXY), (AGENT_UNIT, AGENT)] {
+        let package = desired.asked.flavor().package();
+        for (unit, package) in [(PROXY_UNIT, PROXY), (AGENT_UNIT, package), (DOGSTATSD_UNIT, package)] {
             if !desired.units.iter().any(|wish| wish.name == unit) {
                 continue;
             }

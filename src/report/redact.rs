@@ -2,25 +2,10 @@
 
 use crate::config::yaml::{self, Value};
 use crate::plan::Plan;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::step::Step;
 
 const HIDDEN: &str = "********";
-
-/// Words in a key that make its value a secret.
-const WORDS: [&str; 11] = [
-    "api_key",
-    "apikey",
-    "app_key",
-    "appkey",
-    "password",
-    "passwd",
-    "token",
-    "secret",
-    "private_key",
-    "community_string",
-    "credential",
-];
 
 /// Knows the secrets of a run.
 #[derive(Clone, Default)]
@@ -47,13 +32,17 @@ impl Redactor {
         }
     }
 
-    fn learn_value(&mut self, value: &Value, is_secret: bool) {
+    /// Learns the secrets in a value, by the names of their keys.
+    pub fn learn_value(&mut self, value: &Value, is_secret: bool) {
         match value {
             Value::Str(text) if is_secret => self.learn(text),
             Value::Seq(items) => items.iter().for_each(|item| self.learn_value(item, is_secret)),
             Value::Map(entries) => {
                 for (key, value) in entries {
-                    self.learn_value(value, is_secret || is_secret_key(key) || key.contains("additional_endpoints"));
+                    self.learn_value(
+                        value,
+                        is_secret || secret::is_named_by(key) || key.contains("additional_endpoints"),
+                    );
                 }
             }
             _ => {}
@@ -104,12 +93,6 @@ fn visible(line: &str) -> String {
     line.chars().map(shown).collect()
 }
 
-fn is_secret_key(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    // `secret_backend_command` and its relatives say where secrets are, and hold none.
-    !key.starts_with("secret_") && WORDS.iter().any(|word| key.contains(word))
-}
-
 /// `api_key: VALUE`, also in a comment or behind a list dash.
 fn hide_by_key(line: &str) -> String {
     let Some(colon) = line.find(": ") else { return line.to_owned() };
@@ -120,8 +103,10 @@ fn hide_by_key(line: &str) -> String {
         || ["true", "false", HIDDEN, "\"\"", "''"].contains(&value)
         || value.trim_start_matches(['"', '\'']).starts_with("ENC[")
         || value.starts_with('<')
+        // A message about a variable is words; its value is known, and hidden by that.
+        || (key.starts_with("DD_") && value.contains(' '))
         || value.contains(HIDDEN);
-    match is_key && is_secret_key(key) && !harmless {
+    match is_key && secret::is_named_by(key) && !harmless {
         true => format!("{before}: {HIDDEN}"),
         false => line.to_owned(),
     }
@@ -191,6 +176,7 @@ mod tests {
             "site: ddog-gov.com",
             "api_key: ENC[key]",
             "api_key:",
+            "DD_API_KEY_FILE: /nowhere: no such file",
             "secret_backend_command: /x",
             "fips.enabled: true",
             "a: http://x/y@z",

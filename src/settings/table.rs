@@ -1,210 +1,466 @@
 //! The rows. Names and meanings of the `DD_*` variables are those of the vendor's install script
-//! (agent-linux-install-script 1.46.0); where ours differ, the README says so.
+//! (agent-linux-install-script 1.46.0); where ours differ, the row says so.
 
-use super::File::Datadog;
+use super::File::{Datadog, SecurityAgent, SystemProbe};
+use super::Fixed::{self, Item};
 use super::Setting;
 use super::Type::*;
+use super::WithFips::{NoEffect, Refused};
+
+const ON: Fixed = Fixed::Bool(true);
+const OFF: Fixed = Fixed::Bool(false);
+
+const KEEPS: &str =
+    "written into the file that is there, too; the script leaves an existing file as it is and says it was done";
+const OFF_IS_OFF: &str = "off values are off, and an existing file is changed, too";
+const INJECTION: &str = "APM injection downloads a further vendor script and runs it as root; \
+    run that script yourself, after this, if you want it";
 
 /// Every setting, in the order of the documentation.
 pub static TABLE: &[Setting] = &[
-    Setting {
-        key: "api_key",
-        variables: &["DD_API_KEY"],
-        kind: Secret,
-        lands: &[(Datadog, "api_key")],
-        default: "the key that is in datadog.yaml",
-        doc: "API key of your Datadog organisation, or an ENC[…] handle.",
-    },
-    Setting {
-        key: "api_key_file",
-        variables: &["DD_API_KEY_FILE"],
-        kind: Path,
-        lands: &[],
-        default: "",
-        doc: "File that holds the API key on its first line; `-` reads it from standard input.",
-    },
-    Setting {
-        key: "site",
-        variables: &["DD_SITE"],
-        kind: Site,
-        lands: &[(Datadog, "site")],
-        default: "with FIPS on a fresh host ddog-gov.com; otherwise left as it is",
-        doc: "Datadog site that data is sent to.",
-    },
-    Setting {
-        key: "fips_mode",
-        variables: &["DD_FIPS_MODE"],
-        kind: Bool,
-        lands: &[],
-        default: "left as it is",
-        doc: "Sends all that the Agent can send through the FIPS proxy, installed on this host.",
-    },
-    Setting {
-        key: "runtime_security_config_enabled",
-        variables: &["DD_RUNTIME_SECURITY_CONFIG_ENABLED"],
-        kind: Bool,
-        lands: &[],
-        default: "left as it is",
-        doc: "Turns on Cloud Workload Security (CWS).",
-    },
-    Setting {
-        key: "compliance_config_enabled",
-        variables: &["DD_COMPLIANCE_CONFIG_ENABLED"],
-        kind: Bool,
-        lands: &[],
-        default: "left as it is",
-        doc: "Turns on the compliance checks of the host (CSPM).",
-    },
-    Setting {
-        key: "hostname",
-        variables: &["DD_HOSTNAME"],
-        kind: Text,
-        lands: &[(Datadog, "hostname")],
-        default: "left as it is",
-        doc: "Name under which the host appears.",
-    },
-    Setting {
-        key: "tags",
-        variables: &["DD_TAGS", "DD_HOST_TAGS"],
-        kind: List,
-        lands: &[(Datadog, "tags")],
-        default: "left as it is",
-        doc: "Tags of the host, separated by commas: team:infra,tier:web.",
-    },
-    Setting {
-        key: "env",
-        variables: &["DD_ENV"],
-        kind: Text,
-        lands: &[(Datadog, "env")],
-        default: "left as it is",
-        doc: "Environment of the host, such as prod.",
-    },
-    Setting {
-        key: "url",
-        variables: &["DD_URL"],
-        kind: Url,
-        lands: &[(Datadog, "dd_url")],
-        default: "left as it is",
-        doc: "Intake address for metrics in place of the site's; without effect under FIPS.",
-    },
-    Setting {
-        key: "logs_enabled",
-        variables: &["DD_LOGS_ENABLED"],
-        kind: Bool,
-        lands: &[],
-        default: "with FIPS on, unless datadog.yaml says false; otherwise left as it is",
-        doc: "Turns on log collection, which the proxy's own log needs.",
-    },
-    Setting {
-        key: "install_only",
-        variables: &["DD_INSTALL_ONLY"],
-        kind: Switch,
-        lands: &[],
-        default: "off",
-        doc: "Installs and configures, and starts nothing.",
-    },
-    Setting {
-        key: "agent_major_version",
-        variables: &["DD_AGENT_MAJOR_VERSION"],
-        kind: Choice(&["7"]),
-        lands: &[],
-        default: "7",
-        doc: "Major version of the Agent.",
-    },
-    Setting {
-        key: "agent_minor_version",
-        variables: &["DD_AGENT_MINOR_VERSION"],
-        kind: MinorVersion,
-        lands: &[],
-        default: "the installed one; on a fresh host the newest",
-        doc: "Minor version of the Agent: 58 for its newest patch, 58.2 for just that one.",
-    },
-    Setting {
-        key: "fips_proxy_version",
-        variables: &["DD_FIPS_PROXY_VERSION"],
-        kind: PackageVersion,
-        lands: &[],
-        default: "the installed one; on a fresh host the newest",
-        doc: "Version of the FIPS proxy, such as 1.1.14.",
-    },
-    Setting {
-        key: "upgrade",
-        variables: &["DD_UPGRADE"],
-        kind: Switch,
-        lands: &[],
-        default: "off: an installed version stays",
-        doc: "Upgrades installed packages to the newest version, or to the one that is pinned.",
-    },
-    Setting {
-        key: "allow_downgrade",
-        variables: &[],
-        kind: Switch,
-        lands: &[],
-        default: "off",
-        doc: "Lets a pinned version replace a newer one.",
-    },
-    Setting {
-        key: "allow_fips_off",
-        variables: &[],
-        kind: Switch,
-        lands: &[],
-        default: "off",
-        doc: "Lets an explicit DD_FIPS_MODE=0 turn FIPS off on a host that has it.",
-    },
-    Setting {
-        key: "reset_proxy_config",
-        variables: &[],
-        kind: Switch,
-        lands: &[],
-        default: "off: a proxy configuration that was changed by hand stays",
-        doc: "Replaces a changed datadog-fips-proxy.cfg by the vendor's example.",
-    },
-    Setting {
-        key: "on_failure",
-        variables: &[],
-        kind: Choice(&["rollback", "keep"]),
-        lands: &[],
-        default: "rollback",
-        doc: "What a failing run does with what it has changed.",
-    },
-    Setting {
-        key: "repo_url",
-        variables: &["DD_REPO_URL", "REPO_URL"],
-        kind: Text,
-        lands: &[],
-        default: "datadoghq.com",
-        doc: "Domain of the package repositories: packages come from https://apt.DOMAIN/.",
-    },
-    Setting {
-        key: "apt_url",
-        variables: &["TESTING_APT_URL"],
-        kind: Text,
-        lands: &[],
-        default: "apt.datadoghq.com",
-        doc: "Address of the apt repository, with or without https://, in place of what repo_url gives.",
-    },
-    Setting {
-        key: "apt_repo_version",
-        variables: &["TESTING_APT_REPO_VERSION"],
-        kind: Text,
-        lands: &[],
-        default: "stable 7",
-        doc: "Suite and component of the apt repository.",
-    },
-    Setting {
-        key: "keys_url",
-        variables: &["TESTING_KEYS_URL"],
-        kind: Text,
-        lands: &[],
-        default: "keys.datadoghq.com",
-        doc: "Address of the signing keys, with or without https://.",
-    },
-    Setting {
-        key: "repo_key_fingerprints",
-        variables: &["DD_REPO_KEY_FINGERPRINTS"],
-        kind: List,
-        lands: &[],
-        default: "only the vendor's keys are trusted",
-        doc: "Fingerprints, separated by commas, of further signing keys that you trust, for a mirror signed by its own key.",
-    },
+    // What the host sends, and where to.
+    Setting::new("api_key", &["DD_API_KEY"], Secret, "API key of your Datadog organisation, or an ENC[…] handle.")
+        .lands(&[(Datadog, "api_key")])
+        .default("the key that is in datadog.yaml")
+        .better("never in an argument, a log or a second copy of the file"),
+    Setting::new(
+        "api_key_file",
+        &["DD_API_KEY_FILE"],
+        Path,
+        "File that holds the API key on its first line; `-` reads it from standard input.",
+    )
+    .default("none")
+    .ours(),
+    Setting::new("app_key", &["DD_APP_KEY"], Secret, "Application key, or an ENC[…] handle.")
+        .lands(&[(Datadog, "app_key")])
+        .better(KEEPS),
+    Setting::new("site", &["DD_SITE"], Site, "Datadog site that data is sent to.")
+        .lands(&[(Datadog, "site")])
+        .default("with FIPS on a fresh host ddog-gov.com; otherwise left as it is")
+        .better("written under FIPS, too; without it, what the proxy does not relay goes to datadoghq.com"),
+    Setting::new("url", &["DD_URL"], Url, "Intake address for metrics in place of the site's; without effect under FIPS.")
+        .lands(&[(Datadog, "dd_url")])
+        .with_fips(NoEffect)
+        .better(KEEPS),
+    Setting::new("hostname", &["DD_HOSTNAME"], Text, "Name under which the host appears.")
+        .lands(&[(Datadog, "hostname")])
+        .better("any character reaches the file as it is"),
+    Setting::new("tags", &["DD_TAGS", "DD_HOST_TAGS"], List, "Tags of the host, separated by commas: team:infra,tier:web.")
+        .lands(&[(Datadog, "tags")])
+        .better("any character reaches the file as it is"),
+    Setting::new("env", &["DD_ENV"], Text, "Environment of the host, such as prod.")
+        .lands(&[(Datadog, "env")])
+        .better("any character reaches the file as it is"),
+    // FIPS and CWS.
+    Setting::new(
+        "fips_mode",
+        &["DD_FIPS_MODE"],
+        Bool,
+        "Sends all that the Agent can send through the FIPS proxy, installed on this host.",
+    )
+    .lands(&[(Datadog, "fips.enabled")])
+    .also(&[
+        (Datadog, "fips.port_range_start", Fixed::Int(9803)),
+        (Datadog, "fips.https", OFF),
+        (Datadog, "agent_telemetry.enabled", OFF),
+    ])
+    .since(7, 41)
+    .better("on an installed Agent, too; `0` is off; what would bypass the proxy is off; the result is proven"),
+    Setting::new(
+        "runtime_security_config_enabled",
+        &["DD_RUNTIME_SECURITY_CONFIG_ENABLED"],
+        Bool,
+        "Turns on Cloud Workload Security (CWS).",
+    )
+    .lands(&[(SystemProbe, "runtime_security_config.enabled"), (SecurityAgent, "runtime_security_config.enabled")])
+    .since(7, 27)
+    .better("on an installed Agent, too; `1` is on; the result is proven"),
+    Setting::new(
+        "compliance_config_enabled",
+        &["DD_COMPLIANCE_CONFIG_ENABLED"],
+        Bool,
+        "Turns on the compliance checks of the host (CSPM).",
+    )
+    .lands(&[(SecurityAgent, "compliance_config.enabled")])
+    .better(KEEPS),
+    Setting::new(
+        "runtime_security_config_network_enabled",
+        &["DD_RUNTIME_SECURITY_CONFIG_NETWORK_ENABLED", "DD_EVENT_MONITORING_CONFIG_NETWORK_ENABLED"],
+        Bool,
+        "Network events of CWS, under the key that this Agent's version reads.",
+    )
+    .lands(&[(SystemProbe, "event_monitoring_config.network.enabled")])
+    .default("on with CWS")
+    .since(7, 36)
+    .ours(),
+    Setting::new(
+        "runtime_security_config_activity_dump_enabled",
+        &["DD_RUNTIME_SECURITY_CONFIG_ACTIVITY_DUMP_ENABLED"],
+        Bool,
+        "Activity dumps of CWS.",
+    )
+    .lands(&[(SystemProbe, "runtime_security_config.activity_dump.enabled")])
+    .default("off with FIPS; otherwise left as it is")
+    .with_fips(Refused("activity dumps go to cws-intake of the site directly"))
+    .ours(),
+    Setting::new(
+        "runtime_security_config_direct_send",
+        &["DD_RUNTIME_SECURITY_CONFIG_DIRECT_SEND_FROM_SYSTEM_PROBE"],
+        Bool,
+        "Lets system-probe send CWS events itself; with an ENC[…] key, agent_ipc is set as that needs.",
+    )
+    .lands(&[(SystemProbe, "runtime_security_config.direct_send_from_system_probe")])
+    .since(7, 63)
+    .ours(),
+    // system-probe.
+    Setting::new(
+        "system_probe_ensure_config",
+        &["DD_SYSTEM_PROBE_ENSURE_CONFIG"],
+        Switch,
+        "Makes system-probe.yaml from the package's example, whatever else is on.",
+    )
+    .default("off"),
+    Setting::new("discovery_enabled", &["DD_DISCOVERY_ENABLED"], Bool, "Service discovery.")
+        .lands(&[(SystemProbe, "discovery.enabled")])
+        .default("off with FIPS and CWS; otherwise left as it is")
+        .with_fips(Refused("service discovery sends to the site directly"))
+        .better(OFF_IS_OFF),
+    Setting::new(
+        "privileged_logs_enabled",
+        &["DD_PRIVILEGED_LOGS_ENABLED"],
+        Bool,
+        "Lets system-probe open log files that dd-agent may not read.",
+    )
+    .lands(&[(SystemProbe, "privileged_logs.enabled")])
+    .better(OFF_IS_OFF),
+    Setting::new(
+        "system_probe_service_monitoring_enabled",
+        &["DD_SYSTEM_PROBE_SERVICE_MONITORING_ENABLED"],
+        Bool,
+        "Universal Service Monitoring.",
+    )
+    .lands(&[(SystemProbe, "service_monitoring_config.enabled")])
+    .better(OFF_IS_OFF),
+    // Logs.
+    Setting::new(
+        "logs_enabled",
+        &["DD_LOGS_ENABLED"],
+        Bool,
+        "Turns on log collection, which the proxy's own log needs.",
+    )
+    .lands(&[(Datadog, "logs_enabled")])
+    .default("with FIPS on, unless datadog.yaml says false; otherwise left as it is")
+    .ours(),
+    Setting::new(
+        "logs_config_process_collect_all",
+        &["DD_LOGS_CONFIG_PROCESS_COLLECT_ALL"],
+        Bool,
+        "Collects the logs of all processes that are found. Off takes process_log out of extra_config_providers.",
+    )
+    .also(&[
+        (Datadog, "logs_enabled", ON),
+        (Datadog, "process_config.process_collection.use_wlm", ON),
+        (Datadog, "extra_config_providers", Item("process_log")),
+        (Datadog, "logs_config.process_exclude_agent", ON),
+        (Datadog, "logs_config.auto_multi_line_detection", ON),
+        (SystemProbe, "discovery.enabled", ON),
+        (SystemProbe, "privileged_logs.enabled", ON),
+    ])
+    .with_fips(Refused("it needs service discovery, which sends to the site directly"))
+    .better(KEEPS),
+    // Products.
+    Setting::new(
+        "infrastructure_mode",
+        &["DD_INFRASTRUCTURE_MODE"],
+        Word,
+        "Infrastructure mode of the Agent: full, basic, end_user_device, none.",
+    )
+    .lands(&[(Datadog, "infrastructure_mode")])
+    .better(KEEPS),
+    Setting::new(
+        "apm_error_tracking_standalone",
+        &["DD_APM_ERROR_TRACKING_STANDALONE"],
+        Bool,
+        "Error Tracking for backend services without the rest of the Agent's products.",
+    )
+    .lands(&[(Datadog, "apm_config.error_tracking_standalone.enabled")])
+    .also(&[(Datadog, "core_agent.enabled", OFF)])
+    .better("in datadog.yaml; the script writes two variables to /etc/environment, for every process of the host"),
+    Setting::new(
+        "sbom_container_image_enabled",
+        &["DD_SBOM_CONTAINER_IMAGE_ENABLED"],
+        Bool,
+        "Software bills of materials of container images.",
+    )
+    .lands(&[(Datadog, "sbom.container_image.enabled")])
+    .also(&[(Datadog, "sbom.enabled", ON)])
+    .with_fips(Refused("bills of materials are sent to the site directly"))
+    .better("in datadog.yaml; the script writes to the units' environment file"),
+    Setting::new(
+        "sbom_host_enabled",
+        &["DD_SBOM_HOST_ENABLED"],
+        Bool,
+        "Software bill of materials of the host.",
+    )
+    .lands(&[(Datadog, "sbom.host.enabled")])
+    .also(&[(Datadog, "sbom.enabled", ON)])
+    .with_fips(Refused("bills of materials are sent to the site directly"))
+    .better("in datadog.yaml; the script writes to the units' environment file"),
+    Setting::new("remote_updates", &["DD_REMOTE_UPDATES"], Bool, "Lets Datadog update this Agent from afar.")
+        .lands(&[(Datadog, "remote_updates")])
+        .default("never turned on unasked")
+        .since(7, 69)
+        .with_fips(Refused("remote updates come by remote configuration, which goes to the site directly"))
+        .better("never on unasked, and off is off where the key is already set, too"),
+    Setting::new(
+        "otelcollector_enabled",
+        &["DD_OTELCOLLECTOR_ENABLED"],
+        Bool,
+        "The OpenTelemetry collector of Datadog (DDOT): package, otel-config.yaml and datadog.yaml.",
+    )
+    .lands(&[(Datadog, "otelcollector.enabled")])
+    .with_fips(Refused("the collector sends to the site directly"))
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_enabled",
+        &["DD_PRIVATE_ACTION_RUNNER_ENABLED"],
+        Bool,
+        "The private action runner.",
+    )
+    .lands(&[(Datadog, "private_action_runner.enabled")])
+    .with_fips(Refused("the runner talks to the site directly"))
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_actions_allowlist",
+        &["DD_PRIVATE_ACTION_RUNNER_ACTIONS_ALLOWLIST"],
+        List,
+        "Actions that the runner may carry out, separated by commas.",
+    )
+    .lands(&[(Datadog, "private_action_runner.actions_allowlist")])
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_http_allowlist",
+        &["DD_PRIVATE_ACTION_RUNNER_HTTP_ALLOWLIST"],
+        List,
+        "Hosts that the runner may send HTTP requests to, separated by commas.",
+    )
+    .lands(&[(Datadog, "private_action_runner.http_allowlist")])
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_api_key_only_enrollment",
+        &["DD_PRIVATE_ACTION_RUNNER_API_KEY_ONLY_ENROLLMENT"],
+        Bool,
+        "Enrols the runner with the API key alone.",
+    )
+    .lands(&[(Datadog, "private_action_runner.api_key_only_enrollment")])
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_urn",
+        &["DD_PRIVATE_ACTION_RUNNER_URN"],
+        Text,
+        "Name of a runner that is enrolled already.",
+    )
+    .lands(&[(Datadog, "private_action_runner.urn")])
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_private_key",
+        &["DD_PRIVATE_ACTION_RUNNER_PRIVATE_KEY"],
+        Secret,
+        "Private key of a runner that is enrolled already, or an ENC[…] handle.",
+    )
+    .lands(&[(Datadog, "private_action_runner.private_key")])
+    .better(KEEPS),
+    Setting::new(
+        "private_action_runner_split_enabled",
+        &["DD_PRIVATE_ACTION_RUNNER_SPLIT_ENABLED"],
+        Bool,
+        "Runs the private action runner as a process of its own.",
+    )
+    .lands(&[(Datadog, "private_action_runner.split_enabled")])
+    .with_fips(Refused("the Agent itself refuses the split runner with the FIPS proxy"))
+    .better(KEEPS),
+    // The way to the intake.
+    Setting::new("proxy_http", &["DD_PROXY_HTTP"], Url, "Web proxy for http addresses; without effect under FIPS.")
+        .lands(&[(Datadog, "proxy.http")])
+        .with_fips(NoEffect)
+        .ours(),
+    Setting::new("proxy_https", &["DD_PROXY_HTTPS"], Url, "Web proxy for https addresses; without effect under FIPS.")
+        .lands(&[(Datadog, "proxy.https")])
+        .with_fips(NoEffect)
+        .ours(),
+    Setting::new(
+        "proxy_no_proxy",
+        &["DD_PROXY_NO_PROXY"],
+        Hosts,
+        "Hosts that are reached without the web proxy, separated by commas or blanks.",
+    )
+    .lands(&[(Datadog, "proxy.no_proxy")])
+    .with_fips(NoEffect)
+    .ours(),
+    Setting::new(
+        "skip_ssl_validation",
+        &["DD_SKIP_SSL_VALIDATION"],
+        Bool,
+        "Turns the Agent's certificate checks off; better add your CA to the system's store.",
+    )
+    .lands(&[(Datadog, "skip_ssl_validation")])
+    .with_fips(Refused("without certificate checks no connection of the Agent is worth the name"))
+    .ours(),
+    Setting::new(
+        "min_tls_version",
+        &["DD_MIN_TLS_VERSION"],
+        Choice(&["tlsv1.2", "tlsv1.3"]),
+        "Oldest TLS version that the Agent speaks.",
+    )
+    .lands(&[(Datadog, "min_tls_version")])
+    .ours(),
+    // The run.
+    Setting::new("install_only", &["DD_INSTALL_ONLY"], Switch, "Installs and configures, and starts nothing.")
+        .default("off")
+        .better("`0` is off"),
+    Setting::new(
+        "no_agent_install",
+        &["DD_NO_AGENT_INSTALL"],
+        Switch,
+        "Sets up keys, repository and configuration files, and leaves the Agent to you.",
+    )
+    .default("off")
+    .better("`0` is off; not together with FIPS, CWS or compliance checks, which could not be proven"),
+    Setting::new(
+        "agent_flavor",
+        &["DD_AGENT_FLAVOR"],
+        Choice(&[
+            "datadog-agent",
+            "datadog-iot-agent",
+            "datadog-dogstatsd",
+            "datadog-fips-proxy",
+            "datadog-fips-agent",
+            "datadog-heroku-agent",
+        ]),
+        "Package to install. datadog-fips-agent has FIPS built in and needs no proxy.",
+    )
+    .default("the installed one; on a fresh host datadog-agent")
+    .better("the version is looked up for the flavor's own package; another flavor that is installed is named, never removed"),
+    Setting::new("agent_major_version", &["DD_AGENT_MAJOR_VERSION"], Choice(&["7"]), "Major version of the Agent.")
+        .default("7")
+        .refused("7 only: Agent 6 has neither the FIPS proxy nor CWS as it is today"),
+    Setting::new(
+        "agent_minor_version",
+        &["DD_AGENT_MINOR_VERSION"],
+        MinorVersion,
+        "Minor version of the Agent: 58 for its newest patch, 58.2 for just that one.",
+    )
+    .default("the installed one; on a fresh host the newest")
+    .better("matched exactly, and for the flavor's own package"),
+    Setting::new(
+        "fips_proxy_version",
+        &["DD_FIPS_PROXY_VERSION"],
+        PackageVersion,
+        "Version of the FIPS proxy, such as 1.1.14.",
+    )
+    .default("the installed one; on a fresh host the newest")
+    .ours(),
+    Setting::new(
+        "upgrade",
+        &["DD_UPGRADE"],
+        Switch,
+        "Upgrades installed packages to the newest version, or to the one that is pinned.",
+    )
+    .default("off: an installed version stays")
+    .better("a second run stays at its version unless asked; the script upgrades on every run"),
+    Setting::new("allow_downgrade", &[], Switch, "Lets a pinned version replace a newer one.").default("off").ours(),
+    Setting::new("allow_fips_off", &[], Switch, "Lets an explicit DD_FIPS_MODE=0 turn FIPS off on a host that has it.")
+        .default("off")
+        .ours(),
+    Setting::new(
+        "reset_proxy_config",
+        &[],
+        Switch,
+        "Replaces a changed datadog-fips-proxy.cfg by the vendor's example.",
+    )
+    .default("off: a proxy configuration that was changed by hand stays")
+    .ours(),
+    Setting::new("on_failure", &[], Choice(&["rollback", "keep"]), "What a failing run does with what it has changed.")
+        .default("rollback")
+        .ours(),
+    // Where packages come from.
+    Setting::new(
+        "repo_url",
+        &["DD_REPO_URL", "REPO_URL"],
+        Text,
+        "Domain of the package repositories: packages come from https://apt.DOMAIN/.",
+    )
+    .default("datadoghq.com"),
+    Setting::new(
+        "agent_dist_channel",
+        &["DD_AGENT_DIST_CHANNEL"],
+        Choice(&["stable", "beta", "nightly"]),
+        "Channel of the repository; nightly only from a repository of your own.",
+    )
+    .default("stable"),
+    Setting::new(
+        "rpm_repo_gpgcheck",
+        &["DD_RPM_REPO_GPGCHECK"],
+        OnlyOn("repositories are always checked by signature; name a mirror's own key with DD_REPO_KEY_FINGERPRINTS"),
+        "Checks the signature of rpm repositories.",
+    )
+    .default("on, always")
+    .idle("repositories are always checked")
+    .refused("off is refused; on is accepted"),
+    Setting::new(
+        "apt_url",
+        &["TESTING_APT_URL"],
+        Text,
+        "Address of the apt repository, with or without https://, in place of what repo_url gives.",
+    )
+    .default("apt.datadoghq.com"),
+    Setting::new("apt_repo_version", &["TESTING_APT_REPO_VERSION"], Text, "Suite and component of the apt repository.")
+        .default("stable 7"),
+    Setting::new("yum_url", &["TESTING_YUM_URL"], Text, "Address of the rpm repository.")
+        .default("yum.datadoghq.com")
+        .idle("packages come from the apt repository here"),
+    Setting::new("yum_version_path", &["TESTING_YUM_VERSION_PATH"], Text, "Path of the rpm repository under its address.")
+        .default("stable/7")
+        .idle("packages come from the apt repository here"),
+    Setting::new("keys_url", &["TESTING_KEYS_URL"], Text, "Address of the signing keys, with or without https://.")
+        .default("keys.datadoghq.com")
+        .better("keys are checked against pinned fingerprints, wherever they come from"),
+    Setting::new("report_url", &["TESTING_REPORT_URL"], Text, "Address that reports of failure are sent to.")
+        .default("none")
+        .idle("no report is ever sent")
+        .better("no report is ever sent"),
+    Setting::new(
+        "repo_key_fingerprints",
+        &["DD_REPO_KEY_FINGERPRINTS"],
+        List,
+        "Fingerprints, separated by commas, of further signing keys that you trust, for a mirror signed by its own key.",
+    )
+    .default("only the vendor's keys are trusted")
+    .ours(),
+    // What we do not do.
+    Setting::new(
+        "instrumentation_telemetry_enabled",
+        &["DD_INSTRUMENTATION_TELEMETRY_ENABLED"],
+        Bool,
+        "Telemetry of the installation.",
+    )
+    .default("none is ever sent")
+    .idle("this program sends no telemetry, whatever it says")
+    .better("none is ever sent; the script sends it unless told otherwise"),
+    Setting::new(
+        "apm_instrumentation_enabled",
+        &["DD_APM_INSTRUMENTATION_ENABLED"],
+        Never(INJECTION),
+        "APM injection into processes: refused.",
+    )
+    .default("off")
+    .refused(INJECTION),
+    Setting::new(
+        "apm_instrumentation_libraries",
+        &["DD_APM_INSTRUMENTATION_LIBRARIES", "DD_APM_INSTRUMENTATION_LANGUAGES"],
+        Never(INJECTION),
+        "Libraries of APM injection: refused.",
+    )
+    .default("none")
+    .refused(INJECTION),
 ];

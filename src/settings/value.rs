@@ -24,25 +24,49 @@ pub enum Value {
 }
 
 impl Setting {
+    /// Reads items that were given as a list, which may hold commas.
+    pub fn parse_list(&self, items: Vec<String>) -> Result<Option<Value>, String> {
+        if !matches!(self.kind, Type::List | Type::Hosts) {
+            return Err("a list was given, and one value was expected".into());
+        }
+        let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).filter(|i| !i.is_empty()).collect();
+        if items.iter().any(|item| item.chars().any(char::is_control)) {
+            return Err("holds a line break or another control character".into());
+        }
+        Ok((!items.is_empty()).then_some(Value::List(items)))
+    }
+
     /// Reads the setting's text. `Ok(None)`: empty, which means "leave it as it is".
     pub fn parse(&self, text: &str) -> Result<Option<Value>, String> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
         }
-        if !matches!(self.kind, Type::Secret | Type::Text | Type::List) && text.chars().any(char::is_control) {
-            return Err("holds a control character".into());
+        if text.chars().any(char::is_control) {
+            return Err("holds a line break or another control character".into());
         }
-        let one_line = |t: &str| match t.chars().find(|c| c.is_control()) {
-            Some(c) => Err(format!("holds a control character ({})", c.escape_debug())),
-            None => Ok(()),
-        };
         Ok(Some(match self.kind {
             Type::Bool | Type::Switch => Value::Bool(parse_bool(text)?),
+            Type::OnlyOn(why) => match parse_bool(text)? {
+                true => Value::Bool(true),
+                false => return Err(format!("cannot be turned off: {why}")),
+            },
+            Type::Never(why) => match parse_bool(text) {
+                Ok(false) => return Ok(None),
+                _ => return Err(format!("is not done here: {why}")),
+            },
             Type::Text => Value::Text(text.to_owned()),
-            Type::Secret => {
-                one_line(text).map_err(|_| "holds a line break or another control character".to_owned())?;
-                Value::Secret(Secret::new(text))
+            Type::Word => {
+                let word = text.to_ascii_lowercase();
+                if !word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_-".contains(&c)) {
+                    return Err(format!("`{}` is not one word such as basic", text.escape_debug()));
+                }
+                Value::Text(word)
+            }
+            Type::Secret => Value::Secret(Secret::new(text)),
+            Type::Hosts => {
+                let items = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty());
+                Value::List(items.map(str::to_owned).collect())
             }
             Type::List => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -127,6 +151,11 @@ impl Values {
             Some(Value::Secret(secret)) => Some(secret),
             _ => None,
         }
+    }
+
+    /// Where the value of a key came from.
+    pub fn source(&self, key: &str) -> Option<Source> {
+        self.0.get(row(key).key).map(|(_, source)| *source)
     }
 
     /// Everything that was given, in the order of the keys.

@@ -1,12 +1,14 @@
 //! Small values with rules of their own. Parsing them is the only thing they do.
 
 mod fingerprint;
+mod flavor;
 mod pin;
 mod site;
 mod version;
 mod yaml_path;
 
 pub use fingerprint::Fingerprint;
+pub use flavor::Flavor;
 pub use pin::Pin;
 pub use site::Site;
 pub use version::Version;

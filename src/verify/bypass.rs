@@ -3,13 +3,11 @@
 use crate::config::value_at;
 use crate::config::yaml::{Document, Value};
 use crate::current::Current;
+use crate::desired::ENVIRONMENT;
 use crate::host::Host;
 use crate::settings::File;
 
 use super::Check;
-
-/// Environment of the units, which beats datadog.yaml.
-const ENVIRONMENT: &str = "/etc/datadog-agent/environment";
 
 /// Lists of further endpoints: the Agent sends to them directly.
 const ENDPOINTS: [&str; 9] = [
@@ -25,13 +23,14 @@ const ENDPOINTS: [&str; 9] = [
 ];
 
 /// Products that send directly to the site once they are on.
-const PRODUCTS: [(File, &str); 8] = [
+const PRODUCTS: [(File, &str); 9] = [
     (File::Datadog, "remote_configuration.enabled"),
     (File::Datadog, "sbom.enabled"),
     (File::Datadog, "container_image.enabled"),
     (File::Datadog, "network_path.connections_monitoring.enabled"),
     (File::Datadog, "agent_telemetry.enabled"),
     (File::Datadog, "otelcollector.enabled"),
+    (File::Datadog, "private_action_runner.enabled"),
     (File::SystemProbe, "discovery.enabled"),
     (File::SystemProbe, "runtime_security_config.activity_dump.enabled"),
 ];

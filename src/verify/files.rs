@@ -26,6 +26,10 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             format!("{} is the vendor's, unmodified", wish.path),
             format!("equal to {example}"),
         ),
+        Content::Variables(wanted) => {
+            let expected: Vec<String> = wanted.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            Check::new(format!("file.{name}"), format!("{} has what the units need", wish.path), expected.join(", "))
+        }
         Content::Note(_) => Check::new(format!("file.{name}"), format!("{} is there", wish.path), "a file"),
     };
     let stored = match current.file(wish.path) {
@@ -40,7 +44,8 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             None => checks.push(content.unknown("it was not read")),
             Some(Ok(document)) => {
                 checks.push(content.passes(format!("{} bytes", stored.bytes.len())));
-                checks.extend(wishes.iter().map(|w| setting(&name, wish.path, w, document)));
+                let due = wishes.iter().filter(|w| w.when.as_ref().is_none_or(|when| when.holds(document)));
+                checks.extend(due.map(|w| setting(&name, wish.path, w, document)));
             }
             Some(Err(refusal)) => {
                 let line = refusal.line.map_or_else(String::new, |line| format!("line {line}: "));
@@ -58,9 +63,23 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             None => content
                 .warns(format!("{example} is not there to compare"), format!("reinstall {}", crate::desired::PROXY)),
         }),
+        Content::Variables(wanted) => {
+            let seen = |name: &str| plan::variable(&stored.bytes, name);
+            let wrong: Vec<&str> = wanted
+                .iter()
+                .filter(|(name, value)| seen(name).as_deref() != Some(value))
+                .map(|(name, _)| *name)
+                .collect();
+            checks.push(match wrong.is_empty() {
+                true => content.passes("it has"),
+                false => content.fails(format!("{} is not so", wrong.join(", ")), "run `ddinstall install`"),
+            });
+        }
         Content::Note(_) => checks.push(content.passes("it is there")),
     }
-    checks.push(match current.agent_user {
+    // A file of root's alone needs no user of the Agent.
+    let root_only = wish.rights.owner == "root" && wish.rights.group == "root";
+    checks.push(match current.agent_user.or(root_only.then_some((0, 0))) {
         None => rights.unknown("there is no user dd-agent"),
         Some(agent) => match plan::mistake(&stored.meta, agent, wish.rights.is_public()) {
             None => rights
@@ -75,6 +94,9 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
 fn optional(wish: &FileWish, current: &Current) -> bool {
     match &wish.content {
         Content::Edits { base: Base::None, .. } => true,
+        Content::Edits { base: Base::Example(example), wishes } if wishes.is_empty() => {
+            current.file(example).stored().is_none()
+        }
         Content::Edits { base: Base::Example(example), .. } => {
             wish.path == crate::settings::File::SecurityAgent.path() && current.file(example).stored().is_none()
         }
@@ -96,6 +118,17 @@ fn expected_rights(wish: &FileWish) -> String {
 fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
     let (path, expected) = match &wish.edit {
         Edit::Set { path, value } => (path, value.clone()),
+        Edit::Append { path, .. } if wish.drops => {
+            let check = Check::new(
+                format!("config.{name}.{path}"),
+                format!("{path} in {file}"),
+                "the entry is not in the list",
+            );
+            return match plan::without(document, &wish.edit) {
+                None => check.passes(wish.why),
+                Some(_) => check.fails("it is", "run `ddinstall install`"),
+            };
+        }
         Edit::Append { path, .. } => {
             let check =
                 Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), "the entry is in the list");
@@ -106,8 +139,11 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
         }
         Edit::Remove { path } => (path, Value::Null),
     };
-    let shown =
-        |value: &Value| if plan::is_secret(&path.to_string()) { "********".into() } else { config::shown(value) };
+    let shown = |value: &Value| match value {
+        Value::Bool(_) => config::shown(value),
+        _ if plan::is_secret(&path.to_string()) => "********".into(),
+        _ => config::shown(value),
+    };
     let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), shown(&expected));
     match document.get(path) {
         Some(found) if *found == expected => check.passes(shown(found)),

@@ -15,6 +15,7 @@ use crate::current::Current;
 use crate::desired::Desired;
 use crate::facts::Facts;
 use crate::host::{Host, system};
+use crate::types::Flavor;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -146,8 +147,12 @@ pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, 
         checks.extend(services::units(facts, desired, current));
         if desired.asked.fips_on() {
             checks.extend(bypass::checks(host, current));
+        }
+        if desired.asked.proxy_on() {
             checks.extend(proxy::checks(facts, desired, current, reach));
             checks.extend(journal.join().unwrap_or_default());
+        }
+        if desired.asked.proxy_on() || desired.asked.flavor() == Flavor::FipsAgent {
             checks.push(services::kernel_fips(facts));
         }
         if desired.asked.cws_on() {

@@ -80,7 +80,7 @@ fn addresses(current: &Current) -> Check {
 
 /// Reads the unit's current invocation; of each backend the last word counts.
 pub(super) fn journal(host: &Host, desired: &Desired, current: &Current) -> Option<Check> {
-    let state = current.units.get(PROXY_UNIT).filter(|state| desired.asked.fips_on() && state.is_running())?;
+    let state = current.units.get(PROXY_UNIT).filter(|state| desired.asked.proxy_on() && state.is_running())?;
     let title = "the proxy's log tells of no failure";
     let check = Check::new("proxy.journal", title, "no `bind socket`, no backend without a server");
     Some(match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {

@@ -1,7 +1,9 @@
 //! Packages, units, memberships and the kernel.
 
 use crate::current::Current;
-use crate::desired::{AGENT, AGENT_UNIT, AGENT_USER, Desired, JOURNAL_GROUP, PROXY, SYSPROBE_UNIT, Wanted};
+use crate::desired::{
+    AGENT_UNIT, AGENT_USER, COLLECTOR, Desired, JOURNAL_GROUP, PROXY, SIGNING_KEYS, SYSPROBE_UNIT, Wanted,
+};
 use crate::facts::{Facts, Init};
 use crate::host::Host;
 use crate::host::system::{self, Lockdown};
@@ -15,10 +17,15 @@ pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
     let wanted = desired.packages.iter().filter(|wish| wish.version != Wanted::Along);
     wanted
         .map(|wish| {
-            let needs_fips = wish.name == AGENT && desired.asked.fips_on();
+            let needs_fips = desired.asked.fips_on() && wish.name == desired.asked.flavor().package();
             let expected =
                 if needs_fips { format!("installed, {FIRST_FIPS_AGENT} or later") } else { "installed".into() };
-            let id = if wish.name == PROXY { "package.proxy" } else { "package.agent" };
+            let id = match wish.name {
+                PROXY => "package.proxy",
+                COLLECTOR => "package.collector",
+                SIGNING_KEYS => "package.keys",
+                _ => "package.agent",
+            };
             let check = Check::new(id, format!("the package {} is installed", wish.name), expected);
             match current.version(wish.name) {
                 None => match current.packages.get(wish.name) {

@@ -1,23 +1,31 @@
 //! What the request means on this host: packages, files, group memberships and units. Pure.
 //! A configuration file is held as edits; bytes are made from them in `plan`, in memory.
 
+mod edits;
+
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 
 use crate::config::templates::Template;
-use crate::config::yaml::{Edit, Value};
+use crate::config::value_at;
+use crate::config::yaml::{Document, Edit, Value};
 use crate::error::Result;
 use crate::facts::{Facts, Init};
 use crate::request::Request;
-use crate::settings::{self, File};
-use crate::types::{Pin, Site, Version, YamlPath};
+use crate::settings::File;
+use crate::types::{Flavor, Pin, Site, Version};
+
+use edits::{agent_files, path};
 
 pub const AGENT: &str = "datadog-agent";
 pub const PROXY: &str = "datadog-fips-proxy";
 pub const SIGNING_KEYS: &str = "datadog-signing-keys";
+/// The OpenTelemetry collector, beside the Agent.
+pub const COLLECTOR: &str = "datadog-agent-ddot";
 
 pub const AGENT_UNIT: &str = "datadog-agent.service";
 pub const PROXY_UNIT: &str = "datadog-fips-proxy.service";
+pub const DOGSTATSD_UNIT: &str = "datadog-dogstatsd.service";
 pub const SYSPROBE_UNIT: &str = "datadog-agent-sysprobe.service";
 pub const SECURITY_UNIT: &str = "datadog-agent-security.service";
 pub const TRACE_UNIT: &str = "datadog-agent-trace.service";
@@ -34,6 +42,10 @@ pub const PROXY_CFG: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg";
 pub const PROXY_CFG_EXAMPLE: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg.example";
 pub const PROXY_LOGS: &str = "/etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml";
 pub const INSTALL_INFO: &str = "/etc/datadog-agent/install_info";
+/// Environment of the Agent's units.
+pub const ENVIRONMENT: &str = "/etc/datadog-agent/environment";
+const COLLECTOR_CONFIG: &str = "/etc/datadog-agent/otel-config.yaml";
+const COLLECTOR_EXAMPLE: &str = "/etc/datadog-agent/otel-config.yaml.example";
 
 /// First port of the proxy, and how many it has: the statistics page, then one a product
 /// (`setupFipsEndpoints` in the Agent's configuration code).
@@ -41,7 +53,7 @@ pub const FIRST_PORT: u16 = 9803;
 pub const PORTS: std::ops::RangeInclusive<u16> = 9803..=9818;
 
 /// The first Agent in which system-probe alone does CWS and compliance (datadog-agent#56131, after 7.83).
-const FIRST_WITHOUT_SECURITY_AGENT: Version = Version::new(7, 84, 0);
+pub(crate) const FIRST_WITHOUT_SECURITY_AGENT: Version = Version::new(7, 84, 0);
 
 /// What a host was asked to be. Kept in the receipt, so that `verify` and a later run with fewer
 /// variables know it. Holds no secret.
@@ -53,6 +65,8 @@ pub struct Asked {
     pub compliance: Option<bool>,
     pub logs: Option<bool>,
     pub site: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<Flavor>,
     pub install_only: bool,
 }
 
@@ -65,8 +79,23 @@ impl Asked {
             compliance: request.compliance.or(before.compliance),
             logs: request.logs.or(before.logs),
             site: request.site.as_ref().map(Site::to_string).or_else(|| before.site.clone()),
+            flavor: request.flavor.or(before.flavor),
             install_only: request.install_only,
         }
+    }
+
+    pub fn flavor(&self) -> Flavor {
+        self.flavor.unwrap_or_default()
+    }
+
+    /// Whether the FIPS proxy is to run here, for this Agent or alone.
+    pub fn proxy_on(&self) -> bool {
+        self.fips_on() || self.flavor() == Flavor::FipsProxy
+    }
+
+    /// The file that the flavor's settings stand in.
+    pub fn main_file(&self) -> File {
+        if self.flavor() == Flavor::Dogstatsd { File::Dogstatsd } else { File::Datadog }
     }
 
     pub fn fips_on(&self) -> bool {
@@ -119,6 +148,8 @@ impl Rights {
 pub const AGENT_FILE: Rights = Rights { owner: AGENT_USER, group: AGENT_USER, mode: 0o640 };
 /// Files that the Agent reads and root owns.
 pub const ROOT_FILE: Rights = Rights { owner: "root", group: AGENT_USER, mode: 0o640 };
+/// Files of an Agent that is not there yet; its package hands them over to its user.
+pub const PRIVATE_FILE: Rights = Rights { owner: "root", group: "root", mode: 0o600 };
 /// Files that everybody may read.
 pub const PUBLIC_FILE: Rights = Rights { owner: "root", group: "root", mode: 0o644 };
 
@@ -128,7 +159,31 @@ pub struct Wish {
     pub edit: Edit,
     /// Where the operator has said otherwise in the file, that stays and this is told.
     pub yields: Option<String>,
+    /// Only where the file says this.
+    pub when: Option<When>,
+    /// An item that is to be in no list, where `edit` would append it.
+    pub drops: bool,
     pub why: &'static str,
+}
+
+/// What a file must say for an edit to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum When {
+    /// The value at this path is an `ENC[…]` handle.
+    Handle(&'static str),
+    /// The value at this path is this.
+    Is(&'static str, Value),
+}
+
+impl When {
+    pub fn holds(&self, document: &Document) -> bool {
+        match self {
+            When::Handle(path) => value_at(document, path)
+                .and_then(Value::as_str)
+                .is_some_and(|text| crate::secret::Secret::new(text).is_handle()),
+            When::Is(path, value) => value_at(document, path) == Some(value),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -137,6 +192,8 @@ pub enum Content {
     Edits { base: Base, wishes: Vec<Wish> },
     /// The vendor's file, byte for byte. One that was changed by hand stays, unless `reset`.
     Vendor { example: &'static str, reset: bool },
+    /// These `NAME=value` lines among the others of an environment file.
+    Variables(&'static [(&'static str, &'static str)]),
     /// This text. One that the package itself wrote is replaced, another one stays.
     Note(String),
 }
@@ -189,39 +246,95 @@ impl Desired {
 
 /// What the request means. `agent` is the version that is or will be installed; None: the newest.
 pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Version>) -> Result<Desired> {
+    let flavor = asked.flavor();
     let fips = asked.fips_on();
-    let mut files = agent_files(request, &asked, agent);
+    let mut files = match flavor {
+        Flavor::FipsProxy => Vec::new(),
+        _ => agent_files(request, &asked, agent),
+    };
     let mut memberships = Vec::new();
-    if fips {
+    if asked.proxy_on() {
         files.push(FileWish {
             path: PROXY_CFG,
             content: Content::Vendor { example: PROXY_CFG_EXAMPLE, reset: request.reset_proxy_config },
             rights: AGENT_FILE,
             read_by: Some(PROXY_UNIT),
         });
+    }
+    if fips {
         files.push(proxy_logs()?);
         memberships.push((AGENT_USER, JOURNAL_GROUP));
     }
-    files.push(FileWish {
-        path: INSTALL_INFO,
-        content: Content::Note(Template::InstallInfo.render(context! { version => env!("CARGO_PKG_VERSION") })?),
-        rights: PUBLIC_FILE,
-        read_by: None,
-    });
-    let units = if facts.init == Init::Systemd { units(&asked, agent) } else { Vec::new() };
-    Ok(Desired { packages: packages(request, fips), files, memberships, units, start: !asked.install_only, asked })
+    if flavor == Flavor::FipsAgent {
+        files.push(FileWish {
+            path: ENVIRONMENT,
+            content: Content::Variables(&[("GOFIPS", "1")]),
+            rights: ROOT_FILE,
+            read_by: Some(AGENT_UNIT),
+        });
+    }
+    if collector(request) {
+        files.push(FileWish {
+            path: COLLECTOR_CONFIG,
+            content: Content::Edits { base: Base::Example(COLLECTOR_EXAMPLE), wishes: Vec::new() },
+            rights: AGENT_FILE,
+            read_by: Some(AGENT_UNIT),
+        });
+    }
+    if flavor.is_agent() {
+        files.push(FileWish {
+            path: INSTALL_INFO,
+            content: Content::Note(Template::InstallInfo.render(context! { version => env!("CARGO_PKG_VERSION") })?),
+            rights: PUBLIC_FILE,
+            read_by: None,
+        });
+    }
+    if request.no_agent_install {
+        without_agent(&mut files);
+    }
+    let units = match facts.init {
+        Init::Systemd if !request.no_agent_install => units(&asked, agent),
+        _ => Vec::new(),
+    };
+    let start = !asked.install_only && !request.no_agent_install;
+    Ok(Desired { packages: packages(request, &asked), files, memberships, units, start, asked })
 }
 
-fn packages(request: &Request, fips: bool) -> Vec<PackageWish> {
+fn collector(request: &Request) -> bool {
+    request.values.bool("otelcollector_enabled") == Some(true)
+}
+
+/// Neither the Agent's user nor its examples are there.
+fn without_agent(files: &mut Vec<FileWish>) {
+    files.retain(|file| matches!(file.content, Content::Edits { .. }));
+    for file in files {
+        file.rights = PRIVATE_FILE;
+        file.read_by = None;
+        if let Content::Edits { base: base @ Base::Example(_), .. } = &mut file.content {
+            *base = Base::Text(String::new());
+        }
+    }
+}
+
+fn packages(request: &Request, asked: &Asked) -> Vec<PackageWish> {
+    if request.no_agent_install {
+        // Its package brings the repository's keys up to date later on.
+        return vec![PackageWish { name: SIGNING_KEYS, version: Wanted::Any }];
+    }
     let wanted = |pin: Option<Pin>| match pin {
         Some(pin) => Wanted::Pinned(pin),
         None if request.upgrade => Wanted::Newest,
         None => Wanted::Any,
     };
-    let agent = wanted(request.agent_pin.clone());
-    let mut packages = vec![PackageWish { name: AGENT, version: agent }];
-    if fips {
+    let mut packages = Vec::new();
+    if asked.flavor() != Flavor::FipsProxy {
+        packages.push(PackageWish { name: asked.flavor().package(), version: wanted(request.agent_pin.clone()) });
+    }
+    if asked.proxy_on() {
         packages.push(PackageWish { name: PROXY, version: wanted(request.proxy_pin.clone()) });
+    }
+    if collector(request) {
+        packages.push(PackageWish { name: COLLECTOR, version: wanted(request.agent_pin.clone()) });
     }
     packages.push(PackageWish { name: SIGNING_KEYS, version: Wanted::Along });
     packages
@@ -230,12 +343,21 @@ fn packages(request: &Request, fips: bool) -> Vec<PackageWish> {
 fn units(asked: &Asked, agent: Option<&Version>) -> Vec<UnitWish> {
     let security = (asked.cws_on() || asked.compliance_on()) && agent.is_none_or(|v| *v < FIRST_WITHOUT_SECURITY_AGENT);
     let mut units = Vec::new();
-    if asked.fips_on() {
+    if asked.proxy_on() {
         units.push(UnitWish { name: PROXY_UNIT, must_run: true });
     }
-    units.push(UnitWish { name: AGENT_UNIT, must_run: true });
-    units.push(UnitWish { name: SYSPROBE_UNIT, must_run: asked.cws_on() });
-    units.push(UnitWish { name: SECURITY_UNIT, must_run: security });
+    match asked.flavor() {
+        Flavor::FipsProxy => return units,
+        Flavor::Dogstatsd => {
+            units.push(UnitWish { name: DOGSTATSD_UNIT, must_run: true });
+            return units;
+        }
+        _ => units.push(UnitWish { name: AGENT_UNIT, must_run: true }),
+    }
+    if asked.flavor().has_system_probe() {
+        units.push(UnitWish { name: SYSPROBE_UNIT, must_run: asked.cws_on() });
+        units.push(UnitWish { name: SECURITY_UNIT, must_run: security });
+    }
     units.push(UnitWish { name: TRACE_UNIT, must_run: false });
     units.push(UnitWish { name: PROCESS_UNIT, must_run: false });
     units
@@ -252,6 +374,8 @@ fn proxy_logs() -> Result<FileWish> {
     let wish = Wish {
         edit: Edit::Append { path: path("logs"), value: source },
         yields: None,
+        when: None,
+        drops: false,
         why: "the Agent collects the proxy's log from the journal",
     };
     Ok(FileWish {
@@ -260,144 +384,4 @@ fn proxy_logs() -> Result<FileWish> {
         rights: AGENT_FILE,
         read_by: Some(AGENT_UNIT),
     })
-}
-
-/// The edits of the Agent's three YAML files.
-fn agent_files(request: &Request, asked: &Asked, agent: Option<&Version>) -> Vec<FileWish> {
-    let mut edits = Edits::default();
-    for (setting, value) in request.values.iter() {
-        // The site and the intake address depend on FIPS, below.
-        if ["site", "url"].contains(&setting.key) {
-            continue;
-        }
-        for (file, at) in setting.lands {
-            edits.set(*file, at, yaml(value), "asked for");
-        }
-    }
-    let fips = asked.fips_on();
-    if fips {
-        edits.set(File::Datadog, "fips.enabled", Value::Bool(true), "the Agent sends through the proxy");
-        edits.set(File::Datadog, "fips.port_range_start", Value::Int(FIRST_PORT.into()), "the proxy's first port");
-        edits.set(File::Datadog, "fips.https", Value::Bool(false), "the proxy takes plain HTTP on the loopback");
-        let site = asked.site.clone().unwrap_or_else(|| Site::us1_fed().to_string());
-        edits.set(File::Datadog, "site", Value::Str(site), "what the proxy does not relay must not leave US1-FED");
-        edits.set(File::Datadog, "agent_telemetry.enabled", Value::Bool(false), "it would bypass the proxy");
-    } else {
-        if let Some(site) = &request.site {
-            edits.set(File::Datadog, "site", Value::Str(site.to_string()), "asked for");
-        }
-        if let Some(url) = request.values.text("url") {
-            edits.set(File::Datadog, "dd_url", Value::Str(url.into()), "asked for");
-        }
-        if asked.fips == Some(false) {
-            edits.turn_off(File::Datadog, "fips.enabled");
-        }
-    }
-    match request.logs.or(asked.logs) {
-        Some(on) => edits.set(File::Datadog, "logs_enabled", Value::Bool(on), "asked for"),
-        None if fips => edits.yielding(
-            File::Datadog,
-            "logs_enabled",
-            Value::Bool(true),
-            "the proxy's log is collected",
-            "logs_enabled: false was set by hand and stays: the proxy's log is not collected",
-        ),
-        None => {}
-    }
-    cws(&mut edits, asked);
-    if asked.compliance_on() {
-        edits.set(File::SecurityAgent, "compliance_config.enabled", Value::Bool(true), "compliance checks are on");
-        if agent.is_some_and(|v| *v >= FIRST_WITHOUT_SECURITY_AGENT) {
-            edits.set(File::Datadog, "compliance_config.enabled", Value::Bool(true), "compliance checks are on");
-        }
-    } else if asked.compliance == Some(false) {
-        edits.turn_off(File::SecurityAgent, "compliance_config.enabled");
-    }
-    edits.files()
-}
-
-fn cws(edits: &mut Edits, asked: &Asked) {
-    const ENABLED: &str = "runtime_security_config.enabled";
-    if asked.cws == Some(false) {
-        edits.turn_off(File::SystemProbe, ENABLED);
-        edits.turn_off(File::SecurityAgent, ENABLED);
-    }
-    if !asked.cws_on() {
-        return;
-    }
-    // Both files on all versions, until system-probe is known to send by itself.
-    edits.set(File::SystemProbe, ENABLED, Value::Bool(true), "CWS is on");
-    edits.set(File::SecurityAgent, ENABLED, Value::Bool(true), "CWS is on");
-    if asked.fips_on() {
-        let dumps = "runtime_security_config.activity_dump.enabled";
-        edits.set(File::SystemProbe, dumps, Value::Bool(false), "activity dumps would bypass the proxy");
-        edits.yielding(
-            File::SystemProbe,
-            "discovery.enabled",
-            Value::Bool(false),
-            "service discovery would be turned on by CWS, and bypass the proxy",
-            "discovery.enabled: true was set by hand and stays: service discovery bypasses the FIPS proxy",
-        );
-    }
-}
-
-/// Wishes by file, in the order in which they are made.
-#[derive(Default)]
-struct Edits(Vec<(File, Wish, bool)>);
-
-impl Edits {
-    fn set(&mut self, file: File, at: &str, value: Value, why: &'static str) {
-        self.0.push((file, Wish { edit: Edit::Set { path: path(at), value }, yields: None, why }, true));
-    }
-
-    fn yielding(&mut self, file: File, at: &str, value: Value, why: &'static str, told: &str) {
-        self.0.push((file, Wish { edit: Edit::Set { path: path(at), value }, yields: Some(told.into()), why }, true));
-    }
-
-    /// Sets `false`, and makes no file for that.
-    fn turn_off(&mut self, file: File, at: &str) {
-        let edit = Edit::Set { path: path(at), value: Value::Bool(false) };
-        self.0.push((file, Wish { edit, yields: None, why: "turned off" }, false));
-    }
-
-    fn files(self) -> Vec<FileWish> {
-        let of = |file: File, read_by, rights| {
-            let wishes: Vec<Wish> =
-                self.0.iter().filter(|(f, ..)| *f == file).map(|(_, wish, _)| wish.clone()).collect();
-            let makes_file = file == File::Datadog || self.0.iter().any(|(f, _, makes)| *f == file && *makes);
-            let base = if makes_file { Base::Example(file.example()) } else { Base::None };
-            let needed = !wishes.is_empty();
-            needed.then_some(FileWish {
-                path: file.path(),
-                content: Content::Edits { base, wishes },
-                rights,
-                read_by: Some(read_by),
-            })
-        };
-        [
-            of(File::Datadog, AGENT_UNIT, AGENT_FILE),
-            of(File::SystemProbe, AGENT_UNIT, ROOT_FILE),
-            of(File::SecurityAgent, AGENT_UNIT, ROOT_FILE),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
-fn yaml(value: &settings::Value) -> Value {
-    match value {
-        settings::Value::Bool(on) => Value::Bool(*on),
-        settings::Value::Text(text) => Value::Str(text.clone()),
-        settings::Value::List(items) => Value::Seq(items.iter().cloned().map(Value::Str).collect()),
-        settings::Value::Secret(secret) => Value::Str(secret.reveal().to_owned()),
-    }
-}
-
-/// A path that stands in the source.
-fn path(text: &str) -> YamlPath {
-    match text.parse() {
-        Ok(path) => path,
-        Err(why) => panic!("{why}"),
-    }
 }

@@ -1,12 +1,17 @@
 //! What was asked: flags, variables and file, checked and put together. Touches no host.
 //! All mistakes are reported at once, each with the name of its variable or flag.
 
+mod file;
+mod rules;
+
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::settings::{Setting, Source, TABLE, Values, row};
-use crate::types::{Fingerprint, Pin, Site, Version};
+use crate::settings::{self, Setting, Source, TABLE, Type, Value, Values, WithFips, row};
+use crate::types::{Fingerprint, Flavor, Pin, Site, Version};
+
+pub use file::Extra;
 
 /// The first Agent that knows `fips.*` (documentation of the FIPS proxy).
 pub const FIRST_FIPS_AGENT: Version = Version::new(7, 41, 0);
@@ -17,8 +22,21 @@ pub struct Inputs<'a> {
     pub variables: Vec<(OsString, OsString)>,
     /// Flags by setting key, in the order of the command line.
     pub flags: Vec<(&'static str, String)>,
+    /// Every `--set`, as given.
+    pub sets: Vec<String>,
+    /// `--file`, read.
+    pub file: Option<InputFile>,
     /// Reads the file that `api_key_file` names; `-` is standard input.
     pub read: &'a dyn Fn(&str) -> std::result::Result<Vec<u8>, String>,
+}
+
+/// An `install.yaml`.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    pub name: String,
+    pub bytes: Vec<u8>,
+    /// Its permissions. A file that every user may read holds no secrets.
+    pub mode: u32,
 }
 
 /// Where packages and keys come from.
@@ -40,7 +58,10 @@ pub struct Sources {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub values: Values,
+    /// Agent settings beside those of the table.
+    pub extras: Vec<Extra>,
     pub api_key: Option<Secret>,
+    pub flavor: Option<Flavor>,
     pub site: Option<Site>,
     pub fips: Option<bool>,
     pub cws: Option<bool>,
@@ -49,6 +70,7 @@ pub struct Request {
     pub agent_pin: Option<Pin>,
     pub proxy_pin: Option<Pin>,
     pub install_only: bool,
+    pub no_agent_install: bool,
     pub upgrade: bool,
     pub allow_downgrade: bool,
     pub allow_fips_off: bool,
@@ -63,10 +85,18 @@ impl Request {
     /// Checks the inputs. The error (exit 2) lists every mistake.
     pub fn new(inputs: Inputs) -> Result<Request> {
         let mut reader = Reader::default();
+        if let Some(file) = &inputs.file {
+            reader.file(file);
+        }
         reader.variables(&inputs.variables);
         for (key, text) in &inputs.flags {
-            let setting = row(key);
-            reader.take(setting, &format!("--{}", key.replace('_', "-")), text, Source::Flag);
+            reader.flag(row(key), text);
+        }
+        for text in &inputs.sets {
+            match file::set(text) {
+                Ok(extras) => extras.into_iter().for_each(|extra| reader.argument(extra)),
+                Err(why) => reader.mistakes.push(format!("--set {}: {why}", shown_set(text))),
+            }
         }
         reader.api_key_file(inputs.read);
         let request = reader.assemble();
@@ -75,6 +105,34 @@ impl Request {
         }
         Err(mistakes(reader.mistakes))
     }
+
+    /// Settings that were turned on and that FIPS rules out, one sentence each.
+    pub fn bypasses(&self) -> Vec<String> {
+        bypasses(&self.values)
+    }
+
+    /// Everything in it that must not be shown.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let of_table = self.values.iter().filter_map(|(setting, _)| self.values.secret(setting.key).cloned());
+        let text = |extra: &Extra| extra.value.as_str().map(Secret::new);
+        of_table.chain(self.extras.iter().filter(|extra| extra.is_secret()).filter_map(text)).collect()
+    }
+}
+
+fn bypasses(values: &Values) -> Vec<String> {
+    let on = values.iter().filter(|(_, value)| **value == Value::Bool(true));
+    on.filter_map(|(setting, _)| match setting.with_fips {
+        WithFips::Refused(why) => {
+            Some(format!("{}: not together with FIPS: {why}, outside the FIPS proxy", setting.name()))
+        }
+        _ => None,
+    })
+    .collect()
+}
+
+/// What was typed, up to its value, which may be a secret.
+fn shown_set(text: &str) -> String {
+    text.split('=').next().unwrap_or(text).escape_debug().to_string()
 }
 
 /// One mistake stands in the first line; several are listed under it.
@@ -90,6 +148,7 @@ fn mistakes(mut mistakes: Vec<String>) -> Error {
 #[derive(Default)]
 struct Reader {
     values: Values,
+    extras: Vec<Extra>,
     mistakes: Vec<String>,
     notes: Vec<String>,
 }
@@ -100,6 +159,82 @@ impl Reader {
             Ok(Some(value)) => self.values.give(setting, value, source),
             Ok(None) => {}
             Err(why) => self.mistakes.push(format!("{name}: {why}")),
+        }
+    }
+
+    fn flag(&mut self, setting: &Setting, text: &str) {
+        let name = format!("--{}", setting.key.replace('_', "-"));
+        if setting.kind == Type::Url && has_password(text) {
+            let variable = setting.name();
+            let why = format!("the address holds a password, and every user can read arguments; use {variable}");
+            return self.mistakes.push(format!("{name}: {why}"));
+        }
+        self.take(setting, &name, text, Source::Flag);
+    }
+
+    /// One `--set`.
+    fn argument(&mut self, extra: Extra) {
+        if extra.is_secret() {
+            let why = "every user can read arguments; put it under `set:` in a --file that only root may read";
+            return self.mistakes.push(format!("--set {}:{}: {why}", extra.file.name(), extra.path));
+        }
+        self.extra("--set", extra);
+    }
+
+    fn extra(&mut self, name: &str, extra: Extra) {
+        // The last one counts, and arguments come after the file.
+        self.extras.retain(|before| (before.file, &before.path) != (extra.file, &extra.path));
+        let meets = |before: &&Extra| before.file == extra.file && file::overlap(&before.path, &extra.path);
+        if let Some(before) = self.extras.iter().find(meets) {
+            let (a, b) = (&before.path, &extra.path);
+            return self.mistakes.push(format!("{name}: {a} and {b} are set, and one holds the other"));
+        }
+        self.extras.push(extra);
+    }
+
+    fn file(&mut self, input: &InputFile) {
+        let name = &input.name;
+        let entries = match file::read(&input.bytes) {
+            Ok(entries) => entries,
+            Err(why) => return self.mistakes.push(format!("{name}: {why}")),
+        };
+        let open = input.mode & 0o007 != 0;
+        let exposed = format!(
+            "{name} has mode {:04o}, and every user may read the secret in it: chmod 600 it, or use an ENC[…] handle",
+            input.mode & 0o7777
+        );
+        for (key, value) in &entries {
+            let Some(key) = key.as_str() else {
+                self.mistakes.push(format!("{name}: a key is no text"));
+                continue;
+            };
+            if key == "set" {
+                match file::section(value) {
+                    Ok(extras) => {
+                        for extra in extras {
+                            if open && extra.is_secret() {
+                                self.mistakes.push(format!("{name}: set: {}: {exposed}", extra.path));
+                            }
+                            self.extra(&format!("{name}: set"), extra);
+                        }
+                    }
+                    Err(why) => self.mistakes.push(format!("{name}: set: {why}")),
+                }
+                continue;
+            }
+            let Some(setting) = TABLE.iter().find(|setting| setting.key == key) else {
+                let meant = settings::nearest(key).map_or_else(String::new, |k| format!("; did you mean {k}?"));
+                self.mistakes.push(format!("{name}: {} is not a setting{meant}", key.escape_debug()));
+                continue;
+            };
+            match file::value(setting, value) {
+                Ok(Some(Value::Secret(secret))) if open && !secret.is_handle() => {
+                    self.mistakes.push(format!("{name}: {key}: {exposed}"));
+                }
+                Ok(Some(value)) => self.values.give(setting, value, Source::File),
+                Ok(None) => {}
+                Err(why) => self.mistakes.push(format!("{name}: {key}: {why}")),
+            }
         }
     }
 
@@ -114,13 +249,17 @@ impl Reader {
                     continue;
                 };
                 if i > 0 && !text.trim().is_empty() {
-                    self.notes.push(format!("{name} is an older name of {}", setting.variables[0]));
+                    self.notes.push(format!("{name} is another name of {}", setting.variables[0]));
                 }
                 self.take(setting, name, text, Source::Variable);
             }
         }
         for name in variables.iter().filter_map(|(name, _)| name.to_str()) {
-            if let Some(meant) = misspelt(name) {
+            let injection = name.starts_with("DD_APM_INSTRUMENTATION_");
+            if injection && !TABLE.iter().any(|s| s.variables.contains(&name)) {
+                let text = find(name).and_then(|value| value.to_str()).unwrap_or("1");
+                self.take(row("apm_instrumentation_enabled"), name, text, Source::Variable);
+            } else if let Some(meant) = settings::misspelt(name) {
                 self.notes
                     .push(format!("{name} is not a variable of ddinstall and was not used; did you mean {meant}?"));
             }
@@ -139,7 +278,9 @@ impl Reader {
         if first.is_empty() {
             return self.mistakes.push(format!("{name}: {path}: the first line is empty, an API key was expected"));
         }
-        self.take(row("api_key"), &format!("{name}: {path}"), first, Source::Flag);
+        // A key that a stronger source gives itself wins.
+        let source = self.values.source("api_key_file").unwrap_or(Source::File);
+        self.take(row("api_key"), &format!("{name}: {path}"), first, source);
     }
 
     fn assemble(&mut self) -> Request {
@@ -148,29 +289,38 @@ impl Reader {
         let site: Option<Site> = values.text("site").and_then(|text| text.parse().ok());
         let fips = values.bool("fips_mode");
         let agent_pin = values.text("agent_minor_version").and_then(|minor| Pin::agent(7, minor).ok());
-        if let (Some(true), Some(site)) = (fips, &site)
-            && !site.is_us1_fed()
-        {
-            self.mistakes.push(format!(
-                "DD_SITE: the FIPS proxy sends to ddog-gov.com (US1-FED) only, and DD_FIPS_MODE is on with DD_SITE={site}"
-            ));
-        }
+        let flavor: Option<Flavor> = values.text("agent_flavor").and_then(|text| text.parse().ok());
         if let Some(site) = site.as_ref().filter(|site| !site.is_known()) {
             self.notes.push(format!("DD_SITE: {site} is none of the sites that Datadog lists; it is used as it is"));
         }
-        if fips == Some(true)
-            && let Some(pin) = agent_pin.as_ref().filter(|pin| pin.newest() < FIRST_FIPS_AGENT)
-        {
-            self.mistakes
-                .push(format!("DD_AGENT_MINOR_VERSION: FIPS mode needs Agent 7.41 or later, and {pin} was asked for"));
+        if fips == Some(true) {
+            self.with_fips(&values, site.as_ref(), agent_pin.as_ref());
         }
         if values.secret("api_key").is_some_and(|key| !key.is_handle() && !looks_like_a_key(key.reveal())) {
             self.notes
                 .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
+        self.contradictions(&values);
+        self.flavor(&values, flavor.unwrap_or_default());
+        for (setting, _) in values.iter() {
+            if let Some(why) = setting.idle {
+                self.notes.push(format!("{} changes nothing: {why}", setting.name()));
+            }
+        }
+        for extra in std::mem::take(&mut self.extras) {
+            match file::taken(&extra, &values) {
+                Some(setting) => {
+                    let (file, path, name) = (extra.file.name(), &extra.path, setting.name());
+                    self.mistakes.push(format!("--set {file}:{path}: that is what {name} sets; use {name}"));
+                }
+                None => self.extras.push(extra),
+            }
+        }
         let sources = self.sources(&values);
         Request {
+            extras: self.extras.clone(),
             api_key: values.secret("api_key").cloned(),
+            flavor,
             site,
             fips,
             cws: values.bool("runtime_security_config_enabled"),
@@ -179,6 +329,7 @@ impl Reader {
             agent_pin,
             proxy_pin: values.text("fips_proxy_version").and_then(|text| Pin::version(text).ok()),
             install_only: on("install_only"),
+            no_agent_install: on("no_agent_install"),
             upgrade: on("upgrade"),
             allow_downgrade: on("allow_downgrade"),
             allow_fips_off: on("allow_fips_off"),
@@ -206,7 +357,8 @@ impl Reader {
         };
         let apt_url = address(if values.text("apt_url").is_some() { "apt_url" } else { "repo_url" }, &apt);
         let keys_url = address("keys_url", &keys);
-        let version = values.text("apt_repo_version").unwrap_or("stable 7");
+        let channel = format!("{} 7", values.text("agent_dist_channel").unwrap_or("stable"));
+        let version = values.text("apt_repo_version").unwrap_or(&channel);
         let word = |w: &&str| w.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c));
         let words: Vec<&str> = version.split_whitespace().collect();
         if words.len() != 2 || !words.iter().all(word) {
@@ -240,32 +392,14 @@ fn base_url(text: &str) -> Option<String> {
     Some(format!("{}/", url.trim_end_matches('/')))
 }
 
+/// `scheme://user:password@host`
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or("");
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
 fn looks_like_a_key(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|c| c.is_ascii_hexdigit())
-}
-
-/// The variable that a `DD_*` name was probably meant to be: one or two letters away from it.
-fn misspelt(name: &str) -> Option<&'static str> {
-    let known = || TABLE.iter().flat_map(|s| s.variables.iter().copied());
-    if !name.starts_with("DD_") || name.len() < 7 || known().any(|k| k == name) {
-        return None;
-    }
-    known().filter(|k| k.len() >= 7).find(|k| distance(name.as_bytes(), k.as_bytes()) <= 2)
-}
-
-/// The number of letters to insert, delete or replace to get from one word to the other.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -274,7 +408,7 @@ mod tests {
 
     fn request(variables: &[(&str, &str)]) -> Result<Request> {
         let variables = variables.iter().map(|(n, v)| (n.into(), v.into())).collect();
-        Request::new(Inputs { variables, flags: vec![], read: &|_| Err("no file".into()) })
+        Request::new(Inputs { variables, flags: vec![], sets: vec![], file: None, read: &|_| Err("no file".into()) })
     }
 
     #[test]
@@ -316,7 +450,13 @@ mod tests {
             if path == "-" { Ok(b"0123456789abcdef0123456789abcdef\n".to_vec()) } else { Err("absent".into()) }
         };
         let given = |path: &str| {
-            Request::new(Inputs { variables: vec![], flags: vec![("api_key_file", path.into())], read: &read })
+            Request::new(Inputs {
+                variables: vec![],
+                flags: vec![("api_key_file", path.into())],
+                sets: vec![],
+                file: None,
+                read: &read,
+            })
         };
         assert_eq!(given("-").unwrap().api_key.unwrap().reveal(), "0123456789abcdef0123456789abcdef");
         assert!(given("/nowhere").unwrap_err().what.contains("/nowhere"));

@@ -1,0 +1,95 @@
+//! What must hold between the values of a request.
+
+use crate::settings::{self, Value, Values, WithFips, row};
+use crate::types::{Flavor, Pin, Site};
+
+use super::{FIRST_FIPS_AGENT, Reader, bypasses};
+
+impl Reader {
+    /// What FIPS rules out or leaves without effect.
+    pub(super) fn with_fips(&mut self, values: &Values, site: Option<&Site>, agent_pin: Option<&Pin>) {
+        if let Some(site) = site.filter(|site| !site.is_us1_fed()) {
+            self.mistakes.push(format!(
+                "DD_SITE: the FIPS proxy sends to ddog-gov.com (US1-FED) only, and DD_FIPS_MODE is on with DD_SITE={site}"
+            ));
+        }
+        if let Some(pin) = agent_pin.filter(|pin| pin.newest() < FIRST_FIPS_AGENT) {
+            self.mistakes
+                .push(format!("DD_AGENT_MINOR_VERSION: FIPS mode needs Agent 7.41 or later, and {pin} was asked for"));
+        }
+        self.mistakes.extend(bypasses(values));
+        for (setting, _) in values.iter().filter(|(setting, _)| setting.with_fips == WithFips::NoEffect) {
+            let name = setting.name();
+            self.notes.push(format!("{name} has no effect while FIPS is on: the Agent sends to the proxy instead"));
+        }
+    }
+
+    /// A setting that is on, and one that it needs that is off.
+    pub(super) fn contradictions(&mut self, values: &Values) {
+        for (setting, value) in values.iter() {
+            if *value != Value::Bool(true) {
+                continue;
+            }
+            let needs = setting.also.iter().filter(|(_, _, fixed)| *fixed == settings::Fixed::Bool(true));
+            for (file, at, _) in needs {
+                let off = values.iter().find(|(other, value)| {
+                    **value == Value::Bool(false)
+                        && other.lands.contains(&(*file, *at))
+                        // Its meaning in the official script: all but the privileged files.
+                        && other.key != "privileged_logs_enabled"
+                });
+                if let Some((other, _)) = off {
+                    let (name, needed) = (setting.name(), other.name());
+                    self.mistakes.push(format!("{needed}: is off, and {name}, which needs it, is on"));
+                }
+            }
+        }
+        if values.text("agent_dist_channel") == Some("nightly")
+            && values.text("repo_url").is_none()
+            && values.text("apt_url").is_none()
+        {
+            self.mistakes
+                .push("DD_AGENT_DIST_CHANNEL: nightly is only in a repository of your own: set DD_REPO_URL".into());
+        }
+        if values.bool("no_agent_install") == Some(true) {
+            for key in ["fips_mode", "runtime_security_config_enabled", "compliance_config_enabled"] {
+                if values.bool(key) == Some(true) {
+                    let name = row(key).name();
+                    self.mistakes
+                        .push(format!("{name}: cannot be proven without an Agent, and DD_NO_AGENT_INSTALL is on"));
+                }
+            }
+        }
+    }
+
+    pub(super) fn flavor(&mut self, values: &Values, flavor: Flavor) {
+        let on = |key| values.bool(key) == Some(true);
+        if on("fips_mode") && !flavor.knows_proxy() {
+            let why = match flavor {
+                Flavor::FipsAgent => "has FIPS built in; leave DD_FIPS_MODE unset",
+                Flavor::FipsProxy => "is the proxy alone; leave DD_FIPS_MODE unset",
+                _ => "does not send through the FIPS proxy; use datadog-agent",
+            };
+            self.mistakes.push(format!("DD_FIPS_MODE: {flavor} {why}"));
+        }
+        if flavor == Flavor::FipsAgent
+            && let Some(site) = values.text("site").filter(|site| !site.ends_with("ddog-gov.com"))
+        {
+            self.mistakes.push(format!("DD_SITE: {flavor} is for the sites of GovCloud only, and DD_SITE is {site}"));
+        }
+        if !flavor.has_system_probe() {
+            let of_agent = |file: &settings::File| *file != settings::File::Datadog;
+            for (setting, value) in values.iter() {
+                let lands = setting.lands.iter().map(|(file, _)| file).any(of_agent);
+                let also = setting.also.iter().map(|(file, ..)| file).any(of_agent);
+                if (lands || also || setting.key == "system_probe_ensure_config") && *value != Value::Bool(false) {
+                    self.mistakes.push(format!("{}: {flavor} has no system-probe; use datadog-agent", setting.name()));
+                }
+            }
+        }
+        if on("otelcollector_enabled") && flavor != Flavor::Agent {
+            self.mistakes
+                .push(format!("DD_OTELCOLLECTOR_ENABLED: {flavor} does not run the collector; use datadog-agent"));
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What settings come to on a host that already has something, planned over a folder that looks like one.
+
+use std::fs;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use ddinstall::error::{Error, Kind};
+use ddinstall::event::Events;
+use ddinstall::host::Host;
+use ddinstall::packages::Session;
+use ddinstall::prepare::{Prepared, prepare};
+use ddinstall::request::{Inputs, Request};
+use ddinstall::settings::File;
+use ddinstall::step::Step;
+
+struct Root(tempfile::TempDir);
+
+impl Root {
+    /// A Debian host with these packages, `name=version`, and the Agent's user.
+    fn new(packages: &[&str]) -> Root {
+        let root = Root(tempfile::tempdir().expect("a folder"));
+        let uid = nix::unistd::geteuid();
+        root.write("/etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian 12\"\n");
+        root.write("/usr/bin/apt-get", "");
+        root.write("/etc/passwd", &format!("root:x:0:0::/:/bin/sh\ndd-agent:x:{uid}:{uid}::/:/bin/sh\n"));
+        root.write("/etc/group", &format!("root:x:0:\ndd-agent:x:{uid}:\n"));
+        let entry = |package: &&str| {
+            let (name, version) = package.split_once('=').expect("a version");
+            format!("Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n")
+        };
+        root.write("/var/lib/dpkg/status", &packages.iter().map(entry).collect::<String>());
+        fs::create_dir_all(root.path("/var/lib/dpkg/updates")).expect("updates");
+        for file in [File::Datadog, File::SystemProbe, File::SecurityAgent, File::Dogstatsd] {
+            root.write(file.example(), "# api_key:\n\n# tags:\n#   - team:infra\n");
+        }
+        root
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.0.path().join(path.trim_start_matches('/'))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+        fs::write(&path, text).expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+        fs::set_permissions(&path, mode).expect("chmod");
+    }
+
+    fn plan(&self, variables: &[(&str, &str)], sets: &[&str]) -> Result<Prepared, Error> {
+        let request = Request::new(Inputs {
+            variables: variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
+            flags: vec![],
+            sets: sets.iter().map(|set| set.to_string()).collect(),
+            file: None,
+            read: &|_| Err("none".into()),
+        })?;
+        let host = Host::new(self.0.path()).expect("a host");
+        let session = Session {
+            host: &host,
+            events: &Events::new(|_| {}),
+            lock_wait: Duration::ZERO,
+            environment: &[],
+            cancel: &AtomicBool::new(false),
+        };
+        prepare(session, &request, false)
+    }
+
+    /// The text that the plan gives a file; None: it does not touch it.
+    fn planned(&self, path: &str, variables: &[(&str, &str)], sets: &[&str]) -> Option<String> {
+        let prepared = self.plan(variables, sets).unwrap_or_else(|e| panic!("{e} {:?}", e.detail));
+        prepared.plan.steps.iter().find_map(|step| match step {
+            Step::File(file) if file.path == path => Some(String::from_utf8(file.after.clone()).expect("UTF-8")),
+            _ => None,
+        })
+    }
+
+    /// Plans, writes what was planned, and plans again: nothing may be left to do with the file.
+    fn settle(&self, path: &str, variables: &[(&str, &str)], sets: &[&str]) -> String {
+        let text = self.planned(path, variables, sets).unwrap_or_else(|| panic!("{path} is not touched"));
+        self.write(path, &text);
+        assert_eq!(self.planned(path, variables, sets), None, "a second run: {text}");
+        text
+    }
+}
+
+const AGENT: &str = "datadog-agent=1:7.78.1-1";
+const KEY: (&str, &str) = ("DD_API_KEY", "5ca1ab1e0ddba11c0ffee00decafbad0");
+
+fn datadog() -> &'static str {
+    File::Datadog.path()
+}
+
+#[test]
+fn an_item_joins_the_list_and_leaves_it_again() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\nextra_config_providers: # mine\n  - docker\n");
+    let on = [("DD_LOGS_CONFIG_PROCESS_COLLECT_ALL", "1")];
+    let text = root.settle(datadog(), &on, &[]);
+    assert!(text.contains("# mine\n  - docker\n  - process_log\n"), "{text}");
+    let off = [("DD_LOGS_CONFIG_PROCESS_COLLECT_ALL", "0")];
+    let text = root.settle(datadog(), &off, &[]);
+    assert!(text.contains("  - docker\n") && !text.contains("process_log"), "{text}");
+}
+
+#[test]
+fn the_whole_agent_comes_back_only_where_it_was_off() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\n");
+    let off = [("DD_APM_ERROR_TRACKING_STANDALONE", "off")];
+    let text = root.settle(datadog(), &off, &[]);
+    assert!(!text.contains("core_agent"), "{text}");
+    root.settle(datadog(), &[("DD_APM_ERROR_TRACKING_STANDALONE", "on")], &[]);
+    let text = root.settle(datadog(), &off, &[]);
+    assert!(text.contains("core_agent:\n  enabled: true"), "{text}");
+}
+
+#[test]
+fn a_handle_in_the_file_makes_direct_sending_ask_the_agent() {
+    let direct = [("DD_RUNTIME_SECURITY_CONFIG_DIRECT_SEND_FROM_SYSTEM_PROBE", "1")];
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: ENC[key]\n");
+    let text = root.settle(datadog(), &direct, &[]);
+    assert!(text.contains("agent_ipc:\n  port: 5009\n  config_refresh_interval: 60\n"), "{text}");
+    root.write(datadog(), "api_key: 0123\n");
+    assert_eq!(root.planned(datadog(), &direct, &[]), None);
+}
+
+#[test]
+fn what_bypasses_is_refused_on_a_host_that_has_fips_on_by_hand() {
+    let root = Root::new(&[AGENT, "datadog-fips-proxy=1.1.14-1"]);
+    root.write(datadog(), "api_key: x\nsite: ddog-gov.com\nfips:\n  enabled: true\n");
+    let error = root.plan(&[("DD_SBOM_HOST_ENABLED", "1")], &[]).err().expect("refused");
+    assert_eq!(error.kind, Kind::Usage);
+    assert!(error.what.contains("DD_SBOM_HOST_ENABLED"), "{error}");
+    assert!(root.plan(&[("DD_SBOM_HOST_ENABLED", "0")], &[]).is_ok());
+}
+
+#[test]
+fn an_agent_that_is_too_old_for_a_setting_is_told() {
+    let root = Root::new(&["datadog-agent=1:7.58.2-1"]);
+    root.write(datadog(), "api_key: x\n");
+    let error = root.plan(&[("DD_REMOTE_UPDATES", "1")], &[]).err().expect("refused");
+    assert_eq!(error.kind, Kind::Prerequisite);
+    assert!(error.what.contains("DD_REMOTE_UPDATES needs Agent 7.69.0"), "{error}");
+    assert!(root.plan(&[("DD_REMOTE_UPDATES", "0")], &[]).is_ok());
+}
+
+#[test]
+fn off_makes_no_file() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\n");
+    let path = File::SystemProbe.path();
+    assert_eq!(root.planned(path, &[("DD_DISCOVERY_ENABLED", "0")], &[]), None);
+    assert!(root.planned(path, &[("DD_DISCOVERY_ENABLED", "1")], &[]).is_some());
+    assert!(root.planned(path, &[("DD_SYSTEM_PROBE_ENSURE_CONFIG", "1")], &[]).is_some());
+    root.write(path, "discovery:\n  enabled: true\n");
+    let text = root.settle(path, &[("DD_DISCOVERY_ENABLED", "0")], &[]);
+    assert!(text.contains("enabled: false"), "{text}");
+}
+
+#[test]
+fn dotted_keys_beside_nested_ones_are_unified_and_that_is_shown() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\nlogs_config.batch_wait: 3\nlogs_config:\n  open_files_limit: 7\n");
+    let sets = ["datadog:logs_config.batch_wait=5"];
+    let prepared = root.plan(&[], &sets).expect("a plan");
+    let told: Vec<String> = prepared.plan.steps.iter().flat_map(Step::details).collect();
+    assert!(told.iter().any(|line| line.contains("dotted key is now in its section")), "{told:?}");
+    let text = root.settle(datadog(), &[], &sets);
+    let data: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+    assert_eq!(data["logs_config"]["batch_wait"].as_i64(), Some(5), "{text}");
+}
+
+#[test]
+fn another_flavor_that_is_installed_is_named_and_never_removed() {
+    for (asked, there, named) in [
+        ("datadog-fips-agent", vec![AGENT, "datadog-fips-proxy=1.1.14-1"], "datadog-agent and datadog-fips-proxy"),
+        ("datadog-agent", vec!["datadog-iot-agent=1:7.78.1-1"], "datadog-iot-agent"),
+        ("datadog-iot-agent", vec![AGENT], "datadog-agent"),
+    ] {
+        let error = Root::new(&there).plan(&[("DD_AGENT_FLAVOR", asked), KEY], &[]).err().expect("refused");
+        assert_eq!(error.kind, Kind::Prerequisite);
+        assert!(error.what.contains(named), "{error}");
+    }
+    // DogStatsD alone stands beside an Agent, and so does the proxy.
+    for flavor in ["datadog-dogstatsd", "datadog-fips-proxy"] {
+        assert!(Root::new(&[AGENT]).plan(&[("DD_AGENT_FLAVOR", flavor), KEY], &[]).is_ok(), "{flavor}");
+    }
+}
+
+#[test]
+fn an_installed_flavor_stays_where_none_is_named() {
+    let root = Root::new(&["datadog-iot-agent=1:7.78.1-1"]);
+    root.write(datadog(), "api_key: x\n");
+    let prepared = root.plan(&[("DD_TAGS", "a:b")], &[]).expect("a plan");
+    assert!(prepared.desired.packages.iter().all(|p| p.name != "datadog-agent"));
+    assert!(!prepared.plan.steps.iter().any(|step| matches!(step, Step::Packages(_))));
+}
+
+#[test]
+fn the_fips_agent_has_its_variable_beside_the_operators_lines() {
+    let root = Root::new(&["datadog-fips-agent=1:7.78.1-1"]);
+    root.write(datadog(), "api_key: x\nsite: ddog-gov.com\n");
+    let path = "/etc/datadog-agent/environment";
+    root.write(path, "# mine\nGOFIPS=0\nHTTP_PROXY=x");
+    let text = root.settle(path, &[], &[]);
+    assert_eq!(text, "# mine\nGOFIPS=0\nHTTP_PROXY=x\nGOFIPS=1\n");
+    let old = Root::new(&["datadog-fips-agent=1:7.63.0-1"]);
+    old.write(datadog(), "api_key: x\n");
+    assert_eq!(old.plan(&[], &[]).err().expect("too old").kind, Kind::Prerequisite);
+}
+
+#[test]
+fn dogstatsd_alone_has_a_file_of_its_own() {
+    let root = Root::new(&["datadog-dogstatsd=1:7.78.1-1"]);
+    let given = [("DD_AGENT_FLAVOR", "datadog-dogstatsd"), KEY, ("DD_TAGS", "a:b"), ("DD_SITE", "datadoghq.eu")];
+    let text = root.settle(File::Dogstatsd.path(), &given, &["datadog:log_level=debug"]);
+    let data: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+    assert_eq!(data["site"].as_str(), Some("datadoghq.eu"));
+    assert_eq!(data["log_level"].as_str(), Some("debug"));
+    let keyless = [("DD_AGENT_FLAVOR", "datadog-dogstatsd")];
+    let bare = Root::new(&["datadog-dogstatsd=1:7.78.1-1"]);
+    assert_eq!(bare.plan(&keyless, &[]).err().expect("no key").kind, Kind::Usage);
+}
+
+#[test]
+fn without_an_agent_its_configuration_is_made_for_root_alone() {
+    let root = Root::new(&["datadog-signing-keys=1:1.4.0-1"]);
+    fs::remove_file(root.path("/etc/datadog-agent/datadog.yaml.example")).expect("no example");
+    root.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n");
+    let given = [("DD_NO_AGENT_INSTALL", "1"), KEY, ("DD_TAGS", "a:b")];
+    let text = root.planned(datadog(), &given, &[]).expect("datadog.yaml");
+    assert!(text.contains("api_key:") && text.contains("- a:b"), "{text}");
+    let prepared = root.plan(&given, &[]).expect("a plan");
+    assert!(!prepared.plan.steps.iter().any(|step| matches!(step, Step::Start { .. })));
+}
+
+#[test]
+fn all_sources_give_the_same_steps() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "# mine\napi_key: x\nenv: old\n");
+    let steps = |inputs: Inputs| {
+        let request = Request::new(inputs).expect("a request");
+        let host = Host::new(root.0.path()).expect("a host");
+        let (events, cancel) = (Events::new(|_| {}), AtomicBool::new(false));
+        let session =
+            Session { host: &host, events: &events, lock_wait: Duration::ZERO, environment: &[], cancel: &cancel };
+        let prepared = prepare(session, &request, false).expect("a plan");
+        let of = |step: &Step| match step {
+            Step::File(file) => format!("{}\n{}", step.describe(), String::from_utf8_lossy(&file.after)),
+            _ => format!("{} {:?}", step.describe(), step.details()),
+        };
+        prepared.plan.steps.iter().map(of).collect::<Vec<_>>()
+    };
+    let inputs =
+        || Inputs { variables: vec![], flags: vec![], sets: vec![], file: None, read: &|_| Err("none".into()) };
+    for (key, variable, value) in [
+        ("env", "DD_ENV", "prod"),
+        ("tags", "DD_TAGS", "a:b,c:d"),
+        ("discovery_enabled", "DD_DISCOVERY_ENABLED", "on"),
+        ("logs_config_process_collect_all", "DD_LOGS_CONFIG_PROCESS_COLLECT_ALL", "1"),
+        ("runtime_security_config_enabled", "DD_RUNTIME_SECURITY_CONFIG_ENABLED", "yes"),
+        ("proxy_no_proxy", "DD_PROXY_NO_PROXY", "a b,c"),
+    ] {
+        let by_variable = steps(Inputs { variables: vec![(variable.into(), value.into())], ..inputs() });
+        let by_flag = steps(Inputs { flags: vec![(key, value.into())], ..inputs() });
+        let bytes = format!("{key}: {value:?}\n").into_bytes();
+        let file = ddinstall::request::InputFile { name: "x".into(), bytes, mode: 0o600 };
+        let by_file = steps(Inputs { file: Some(file), ..inputs() });
+        assert!(!by_variable.is_empty(), "{key}");
+        assert_eq!(by_variable, by_flag, "{key}");
+        assert_eq!(by_variable, by_file, "{key}");
+    }
+}
