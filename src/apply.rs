@@ -85,10 +85,18 @@ pub fn run(
             Err(error) => Err(Box::new(Failed { error, applied })),
         },
         Err(error) => {
+            let signalled = job.session.cancel.load(Ordering::Relaxed);
+            let error = if signalled { interrupted(error) } else { error };
             let error = take_back(job, receipt, error, &mut applied);
             Err(Box::new(Failed { error, applied }))
         }
     }
+}
+
+/// Whatever failed after a signal failed because of it.
+fn interrupted(error: Error) -> Error {
+    let what = format!("a signal ended this run ({})", error.what);
+    Error { kind: Kind::Interrupted, what, ..error }.hint("run again to finish")
 }
 
 /// After a failure: undoes this run, unless the operator wants to look at it, and says what is the case now.
@@ -162,7 +170,7 @@ impl Run<'_> {
     fn steps(&mut self, steps: &[Step]) -> Result<()> {
         for step in steps {
             if self.job.session.cancel.load(Ordering::Relaxed) {
-                return Err(Error::new(Kind::Interrupted, "a signal ended this run").hint("run again to finish"));
+                return Err(Error::new(Kind::Interrupted, format!("before: {}", step.describe())));
             }
             let what = step.describe();
             let started = Instant::now();

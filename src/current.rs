@@ -1,7 +1,9 @@
 //! What is on the host now, of all that the desired state speaks of. Reads, never writes.
 
 use std::collections::BTreeMap;
+use std::thread;
 
+use crate::config::yaml::{self, Document, Refusal};
 use crate::desired::{AGENT, AGENT_USER, Base, Content, Desired, PORTS, PROXY, PROXY_UNIT, SIGNING_KEYS};
 use crate::error::{Error, Kind, Result};
 use crate::host::sockets::{self, Listener};
@@ -31,11 +33,13 @@ impl Seen {
 }
 
 /// What is there.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Current {
     pub packages: BTreeMap<&'static str, Installed>,
     /// Wished files and the examples they are made from, by path.
     pub files: BTreeMap<&'static str, Seen>,
+    /// The YAML files among them, parsed once.
+    documents: BTreeMap<&'static str, std::result::Result<Document, Refusal>>,
     /// (uid, gid) of `dd-agent`, once its package has made it.
     pub agent_user: Option<(u32, u32)>,
     /// Memberships (user, group) that are there.
@@ -47,6 +51,17 @@ pub struct Current {
 
 impl Current {
     pub fn read(host: &Host, desired: &Desired) -> Result<Current> {
+        // systemctl takes as long as all the rest: it runs beside it.
+        let wanted: Vec<&str> = desired.units.iter().map(|unit| unit.name).collect();
+        thread::scope(|scope| {
+            let states = scope.spawn(|| units::show(host, &wanted));
+            let rest = Current::read_rest(host, desired)?;
+            let states = states.join().unwrap_or_else(|_| units::show(host, &wanted))?;
+            rest.with_units(host, desired, &states)
+        })
+    }
+
+    fn read_rest(host: &Host, desired: &Desired) -> Result<Current> {
         let names = [AGENT, PROXY, SIGNING_KEYS];
         let found = Manager::Apt.installed(host, &names)?;
         let packages = names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?))).collect();
@@ -57,24 +72,39 @@ impl Current {
                 files.insert(path, see(host, path)?);
             }
         }
+        let yaml = desired.files.iter().filter(|wish| matches!(wish.content, Content::Edits { .. }));
+        let mut documents = BTreeMap::new();
+        for path in [File::Datadog.path()].into_iter().chain(yaml.map(|wish| wish.path)) {
+            if let Some(Seen::Present(stored)) = files.get(path) {
+                documents.entry(path).or_insert_with(|| yaml::load(&stored.bytes));
+            }
+        }
         let users = Users::read(host)?;
         let memberships = desired.memberships.iter().filter(|(user, group)| users.is_member(user, group)).copied();
-        let wanted: Vec<&str> = desired.units.iter().map(|unit| unit.name).collect();
-        let states = if wanted.is_empty() { Vec::new() } else { units::show(host, &wanted)? };
-        let units = desired.units.iter().filter_map(|wish| {
-            let state = states.iter().find(|state| state.name == wish.name)?;
-            Some((wish.name, state.clone()))
-        });
-        let proxy = states.iter().find(|state| state.name == PROXY_UNIT);
-        let likely = proxy.map_or_else(Vec::new, |state| sockets::processes_of_unit(host, &state.control_group));
         Ok(Current {
             packages,
             files,
+            documents,
             agent_user: users.user(AGENT_USER).map(|user| (user.uid, user.gid)),
             memberships: memberships.collect(),
-            units: units.collect(),
-            listeners: if desired.asked.fips_on() { sockets::listeners(host, PORTS, &likely)? } else { Vec::new() },
+            ..Current::default()
         })
+    }
+
+    fn with_units(mut self, host: &Host, desired: &Desired, states: &[UnitState]) -> Result<Current> {
+        let state = |name: &str| states.iter().find(|state| state.name == name);
+        self.units = desired.units.iter().filter_map(|wish| Some((wish.name, state(wish.name)?.clone()))).collect();
+        if desired.asked.fips_on() {
+            let likely =
+                state(PROXY_UNIT).map_or_else(Vec::new, |s| sockets::processes_of_unit(host, &s.control_group));
+            self.listeners = sockets::listeners(host, PORTS, &likely)?;
+        }
+        Ok(self)
+    }
+
+    /// A YAML file as the Agent reads it; None where it is absent or cannot be read at all.
+    pub fn document(&self, path: &str) -> Option<&std::result::Result<Document, Refusal>> {
+        self.documents.get(path)
     }
 
     /// The installed version of a package; None where it is absent or half-installed.

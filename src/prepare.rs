@@ -89,7 +89,10 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
         let supply = supply::look(session, request, repository, &desired, &current, &context.packages)?;
         notes.extend(supply.notes);
-        context.keyring = Some(supply.keyring);
+        let [_, keyring] = &context.repository_files;
+        // The vendor's package writes the same keyring, with more keys in it.
+        let kept = keyring.as_ref().filter(|there| supply::covers(&there.bytes, &supply.keyring));
+        context.keyring = Some(kept.map_or(supply.keyring, |there| there.bytes.clone()));
         context.packages = supply.packages;
         context.packages_done = context.packages.is_empty();
         prerequisites::downgrade(request, &context.packages)?;

@@ -1,7 +1,7 @@
 //! What must hold before anything is written. Every refusal here leaves the host untouched.
 
 use crate::config::value_at;
-use crate::config::yaml::{self, Value};
+use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{AGENT, Asked, PORTS, PROXY_UNIT};
 use crate::error::{Error, Kind, Result};
@@ -36,23 +36,23 @@ pub fn platform(facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String
 pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()> {
     let usage = |what: String, hint: &str| Err(Error::new(Kind::Usage, what).hint(hint));
     let path = File::Datadog.path();
-    let Some(stored) = current.file(path).stored() else {
+    let Some(document) = current.document(path) else {
         if request.api_key.is_none() && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
             return usage(format!("DD_API_KEY is not set, and there is no {path} that holds a key"), NO_KEY);
         }
         return Ok(());
     };
-    let document = yaml::load(&stored.bytes).map_err(|refusal| refusal.into_error(std::path::Path::new(path)))?;
+    let document = document.as_ref().map_err(|refusal| refusal.clone().into_error(std::path::Path::new(path)))?;
     let text = |at: &str| match at.parse().ok().and_then(|at| document.get(&at)) {
         Some(Value::Str(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
     let has_key =
-        value_at(&document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
+        value_at(document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
     if request.api_key.is_none() && !has_key {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
-    let is_fips = value_at(&document, "fips.enabled") == Some(&Value::Bool(true));
+    let is_fips = value_at(document, "fips.enabled") == Some(&Value::Bool(true));
     if is_fips && request.fips == Some(false) && !request.allow_fips_off {
         return usage(
             "DD_FIPS_MODE is off, and this host has FIPS on: its data would leave outside the proxy".into(),

@@ -50,6 +50,7 @@ pub enum Step {
     /// A file whose example is still inside a package: planned again after the packages are installed.
     AfterPackages {
         path: String,
+        from: &'static str,
         changes: Vec<String>,
     },
     Group {
@@ -88,11 +89,8 @@ impl Step {
             }
             Step::File(file) => format!("change {}", file.path),
             Step::Keyring { path, from } => format!("create {path} with the signing keys of {from}"),
-            Step::Packages(changes) => {
-                let each: Vec<String> = changes.iter().map(describe_package).collect();
-                each.join(", ")
-            }
-            Step::AfterPackages { path, .. } => format!("create {path} from the example in the package"),
+            Step::Packages(changes) => describe_packages(changes),
+            Step::AfterPackages { path, from, .. } => format!("create {path} {from}"),
             Step::Group { user, group } => format!("add {user} to the group {group}"),
             Step::Enable { unit } => format!("enable {unit}"),
             Step::Start { unit, running: true, .. } => format!("restart {unit}"),
@@ -111,10 +109,19 @@ impl Step {
     }
 }
 
-fn describe_package(change: &PackageChange) -> String {
-    let to = change.to.as_deref().unwrap_or("(the newest in the repository)");
-    match &change.from {
-        Some(from) => format!("replace {} {from} by {to}", change.name),
-        None => format!("install {} {to}", change.name),
+/// `install a 1, b 2; replace c 1 by 2`
+fn describe_packages(changes: &[PackageChange]) -> String {
+    let to = |change: &PackageChange| change.to.clone().unwrap_or_else(|| "(the newest in the repository)".into());
+    let new = changes.iter().filter(|change| change.from.is_none());
+    let new: Vec<String> = new.map(|change| format!("{} {}", change.name, to(change))).collect();
+    let mut parts = Vec::new();
+    if !new.is_empty() {
+        parts.push(format!("install {}", new.join(", ")));
     }
+    for change in changes {
+        if let Some(from) = &change.from {
+            parts.push(format!("replace {} {from} by {}", change.name, to(change)));
+        }
+    }
+    parts.join("; ")
 }

@@ -56,6 +56,16 @@ pub fn look(
     Ok(supply)
 }
 
+/// Whether a keyring that is in place can check all that the new one could.
+pub fn covers(there: &[u8], new: &[u8]) -> bool {
+    let usable = |bytes| {
+        let keys = keys::fingerprints_in(bytes, std::time::SystemTime::now()).into_iter();
+        keys.filter(|(_, usable)| *usable).map(|(fingerprint, _)| fingerprint).collect::<Vec<_>>()
+    };
+    let there = usable(there);
+    usable(new).iter().all(|fingerprint| there.contains(fingerprint))
+}
+
 impl Supply {
     fn take(
         &mut self,

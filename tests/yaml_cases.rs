@@ -93,5 +93,5 @@ fn every_case_comes_out_as_written_down() {
     let wrong: Vec<String> =
         cases.iter().filter_map(|c| check(c).map(|why| format!("{}: {why}", c.display()))).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    assert!(cases.len() >= 30, "only {} cases", cases.len());
+    assert!(cases.len() >= 100, "only {} cases", cases.len());
 }

@@ -1,5 +1,6 @@
 //! `ddinstall install`: brings the host to the described state, and proves it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::apply::{self, Applied, Job};
@@ -92,6 +93,9 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
     if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
         return prove(session, prepared, done, Reach::Local);
+    }
+    if session.stop.load(Ordering::Relaxed) {
+        return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
     }
     // Somebody else may have changed the host until the lock is ours: look once more.
     let (_lock, waited) = lock(session).map_err(nothing)?;

@@ -2,7 +2,7 @@
 
 use crate::cli::Format;
 use crate::config::value_at;
-use crate::config::yaml::{self, Value};
+use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{self, Asked};
 use crate::error::{Error, Kind, Result};
@@ -64,8 +64,8 @@ fn verify(session: &Session) -> Result<(Looked, Verification)> {
 /// Where neither this call nor an earlier run said whether FIPS and CWS are wanted, the files say it.
 fn as_configured(asked: &Asked, current: &Current) -> Asked {
     let on = |file: File, path: &str| {
-        let document = yaml::load(&current.file(file.path()).stored()?.bytes).ok()?;
-        (value_at(&document, path) == Some(&Value::Bool(true))).then_some(true)
+        let document = current.document(file.path())?.as_ref().ok()?;
+        (value_at(document, path) == Some(&Value::Bool(true))).then_some(true)
     };
     let mut asked = asked.clone();
     asked.fips = asked.fips.or_else(|| on(File::Datadog, "fips.enabled"));

@@ -24,6 +24,12 @@ pub fn kernel_release() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// The name that the host has given itself.
+pub fn hostname() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(text.trim().to_owned())
+}
+
 /// The machine as `uname -m` names it. A static binary runs on the machine that it was built for.
 pub fn machine() -> &'static str {
     std::env::consts::ARCH

@@ -10,6 +10,9 @@ use crate::step::FileChange;
 
 use super::Context;
 
+/// Where the text of a file that is planned again comes from.
+const FROM_EXAMPLE: &str = "from the example in the package";
+
 /// What is to be done about one file.
 pub enum FilePlan {
     Nothing {
@@ -21,6 +24,7 @@ pub enum FilePlan {
     },
     /// What it is made from is still inside a package.
     Later {
+        from: &'static str,
         changes: Vec<String>,
     },
 }
@@ -35,7 +39,7 @@ struct Target {
 enum Made {
     Target(Target),
     Stays(Vec<String>),
-    Later(Vec<String>),
+    Later(&'static str, Vec<String>),
 }
 
 pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Result<FilePlan> {
@@ -52,7 +56,7 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
     };
     let target = match made {
         Made::Target(target) => target,
-        Made::Later(changes) => return Ok(FilePlan::Later { changes }),
+        Made::Later(from, changes) => return Ok(FilePlan::Later { from, changes }),
         Made::Stays(notes) => match stored {
             None => return Ok(FilePlan::Nothing { notes }),
             Some(stored) => Target { bytes: stored.bytes.clone(), changes: Vec::new(), notes },
@@ -60,7 +64,7 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
     };
     let Some(fresh) = current.attributes(wish.rights) else {
         // The user that owns it is made by the package.
-        return Ok(FilePlan::Later { changes: target.changes });
+        return Ok(FilePlan::Later { from: "", changes: target.changes });
     };
     Ok(change(wish, stored, target, fresh, current.agent_user.unwrap_or_default()))
 }
@@ -131,7 +135,7 @@ fn edited(
         (None, Base::Text(text)) => text.clone().into_bytes(),
         (None, Base::Example(example)) => match current.file(example) {
             Seen::Present(example) => example.bytes.clone(),
-            _ if !context.packages_done => return Ok(Made::Later(summary())),
+            _ if !context.packages_done => return Ok(Made::Later(FROM_EXAMPLE, summary())),
             _ if wish.path == crate::settings::File::SecurityAgent.path() => {
                 let note =
                     format!("this Agent ships no {example}: system-probe does its work, and the file is not made");
@@ -141,15 +145,26 @@ fn edited(
         },
     };
     let refuse = |refusal: yaml::Refusal| refusal.into_error(std::path::Path::new(wish.path));
-    let document = yaml::load(&text).map_err(refuse)?;
+    let fresh;
+    let document = match current.document(wish.path) {
+        Some(Ok(document)) => document,
+        Some(Err(refusal)) => return Err(refuse(refusal.clone())),
+        None => {
+            fresh = yaml::load(&text).map_err(refuse)?;
+            &fresh
+        }
+    };
     let mut edits = Vec::new();
     let mut notes: Vec<String> = document.notes().iter().map(|note| format!("{}: {note}", wish.path)).collect();
     for w in wishes {
-        if let Some(told) = w.yields.as_ref().filter(|_| stored.is_some() && said_otherwise(&document, &w.edit)) {
+        if let Some(told) = w.yields.as_ref().filter(|_| stored.is_some() && said_otherwise(document, &w.edit)) {
             notes.push(format!("{}: {told}", wish.path));
-        } else if !holds(&document, &w.edit) {
+        } else if !holds(document, &w.edit) {
             edits.push(w.edit.clone());
         }
+    }
+    if edits.is_empty() {
+        return Ok(Made::Target(Target { bytes: text, changes: Vec::new(), notes }));
     }
     let edited = yaml::edit(&text, &edits).map_err(refuse)?;
     let mut changes: Vec<String> = Vec::new();
@@ -169,9 +184,15 @@ fn said_otherwise(document: &Document, edit: &Edit) -> bool {
     }
 }
 
-/// Whether a list already holds an item that says the same in other words: the same `type` and `include_units`.
+/// Whether the file already says what the edit would make it say. A list may hold an item that says the same in other
+/// words: the same `type` and `include_units`.
 pub fn holds(document: &Document, edit: &Edit) -> bool {
-    let Edit::Append { path, value: Value::Map(wanted) } = edit else { return false };
+    let (path, wanted) = match edit {
+        // Where a key stands twice, dotted and nested, the editor must look.
+        Edit::Set { path, value } => return document.notes().is_empty() && document.get(path) == Some(value),
+        Edit::Append { path, value: Value::Map(wanted) } => (path, wanted),
+        _ => return false,
+    };
     let Some(Value::Seq(items)) = document.get(path) else { return false };
     let same = |item: &Value, key: &str| match item {
         Value::Map(entries) => {
@@ -191,7 +212,7 @@ fn vendor(example: &str, reset: bool, stored: Option<&Stored>, current: &Current
         return if stored.is_some() {
             Made::Stays(Vec::new())
         } else {
-            Made::Later(vec![format!("copy of {example}, unmodified")])
+            Made::Later(FROM_EXAMPLE, vec!["a copy, unmodified".into()])
         };
     };
     let made =
@@ -211,7 +232,7 @@ fn vendor(example: &str, reset: bool, stored: Option<&Stored>, current: &Current
 
 fn note(text: &str, stored: Option<&Stored>, current: &Current) -> Made {
     if current.agent_user.is_none() {
-        return Made::Later(vec!["tells the Agent which tool installed it".into()]);
+        return Made::Later("", vec!["tells the Agent which tool installed it".into()]);
     }
     // The packages write this name; another tool's record stays.
     let of_package = |s: &Stored| {

@@ -3,10 +3,12 @@
 mod files;
 mod notes;
 
+use std::path::Path;
+
 use crate::current::Current;
-use crate::desired::{AGENT, AGENT_UNIT, Desired, PROXY, PROXY_UNIT, Wanted};
+use crate::desired::{AGENT, AGENT_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, Wanted};
 use crate::error::Result;
-use crate::host::Stored;
+use crate::host::{Attributes, Stored};
 use crate::packages::Repository;
 use crate::step::{FileChange, PackageChange, Step};
 use crate::types::{Pin, Version};
@@ -69,8 +71,7 @@ fn satisfies(version: &str, pin: &Pin) -> bool {
 
 impl Plan {
     pub fn new(desired: &Desired, current: &Current, context: &Context) -> Result<Plan> {
-        let mut plan = Plan::default();
-        plan.notes = notes::ineffective(desired, current);
+        let mut plan = Plan { steps: Vec::new(), notes: notes::ineffective(desired, current) };
         if let Some(repository) = context.repository.as_ref().filter(|_| !context.packages.is_empty()) {
             plan.repository(repository, context)?;
             plan.steps.push(Step::Packages(context.packages.clone()));
@@ -82,8 +83,8 @@ impl Plan {
                     plan.steps.push(Step::File(*change));
                     plan.notes.extend(notes);
                 }
-                FilePlan::Later { changes } => {
-                    plan.steps.push(Step::AfterPackages { path: wish.path.into(), changes });
+                FilePlan::Later { from, changes } => {
+                    plan.steps.push(Step::AfterPackages { path: wish.path.into(), from, changes });
                 }
             }
         }
@@ -103,30 +104,33 @@ impl Plan {
 
     fn repository(&mut self, repository: &Repository, context: &Context) -> Result<()> {
         let [list, keyring] = &context.repository_files;
-        let root = crate::host::Attributes { uid: 0, gid: 0, mode: 0o644 };
-        let mut file = |path: &std::path::Path, before: &Option<Stored>, after: Vec<u8>, why: String| {
-            if before.as_ref().is_none_or(|b| b.bytes != after) {
-                self.steps.push(Step::File(FileChange {
-                    path: path.display().to_string(),
-                    before: before.clone(),
-                    after,
-                    rights: root,
-                    rights_text: "root:root 0644".into(),
-                    changes: vec![why],
-                    read_by: None,
-                }));
-            }
+        let steps = &mut self.steps;
+        let public = |path: &Path, before: &Option<Stored>, after: Vec<u8>, why: String| {
+            let change = FileChange {
+                path: path.display().to_string(),
+                before: before.clone(),
+                after,
+                rights: Attributes { uid: 0, gid: 0, mode: PUBLIC_FILE.mode },
+                rights_text: "root:root 0644".into(),
+                changes: vec![why],
+                read_by: None,
+            };
+            let changed = before.as_ref().is_none_or(|before| before.bytes != change.after);
+            changed.then_some(Step::File(change))
         };
-        if let Some(bytes) = &context.keyring {
-            let why = "the signing keys that this repository is checked with, and no other".into();
-            file(&repository.keyring, keyring, bytes.clone(), why);
+        match &context.keyring {
+            Some(bytes) => {
+                let why = "the signing keys that this repository is checked with, and no other".into();
+                steps.extend(public(&repository.keyring, keyring, bytes.clone(), why));
+            }
+            None if keyring.is_none() => {
+                let path = repository.keyring.display().to_string();
+                steps.push(Step::Keyring { path, from: context.keys_url.clone() });
+            }
+            None => {}
         }
         let why = format!("packages come from {}", repository.url);
-        file(&repository.list, list, repository.list_text()?.into_bytes(), why);
-        if context.keyring.is_none() && keyring.is_none() {
-            let path = repository.keyring.display().to_string();
-            self.steps.push(Step::Keyring { path, from: context.keys_url.clone() });
-        }
+        steps.extend(public(&repository.list, list, repository.list_text()?.into_bytes(), why));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ pub(super) fn ineffective(desired: &Desired, current: &Current) -> Vec<String> {
         return Vec::new();
     }
     let path = File::Datadog.path();
-    let Some(document) = current.file(path).stored().and_then(|stored| yaml::load(&stored.bytes).ok()) else {
+    let Some(Ok(document)) = current.document(path) else {
         return Vec::new();
     };
     let set = |name: &&&str| -> Option<YamlPath> {

@@ -19,13 +19,13 @@ impl Pin {
             let minor = minor.parse().map_err(|_| bad(String::new()))?;
             return Ok(Pin::Minor { major, minor });
         }
-        if minor.contains(':') {
-            return Err(bad(String::new()));
-        }
-        let version = format!("{major}.{minor}").parse().map_err(bad)?;
-        // 7.58~rc.3 has no patch version, which the script does not know either.
+        // Version knows 7.58~rc.3 and 1:7.58.2, too; the script does not.
+        let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
         match minor.split_once('.') {
-            Some((_, patch)) if patch.starts_with(|c: char| c.is_ascii_digit()) => Ok(Pin::Exact(version)),
+            Some((before, patch)) if before.bytes().all(|c| c.is_ascii_digit()) && digits(patch) => {
+                let version = format!("{major}.{minor}").parse().map_err(bad)?;
+                Ok(Pin::Exact(version))
+            }
             _ => Err(bad(String::new())),
         }
     }

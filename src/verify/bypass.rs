@@ -1,9 +1,8 @@
 //! What would let data leave outside the FIPS proxy (Agent: `setupFipsEndpoints` and what it does not redirect).
 
 use crate::config::value_at;
-use crate::config::yaml::{self, Document, Value};
+use crate::config::yaml::{Document, Value};
 use crate::current::Current;
-use crate::desired::Desired;
 use crate::host::Host;
 use crate::settings::File;
 
@@ -37,12 +36,12 @@ const PRODUCTS: [(File, &str); 8] = [
     (File::SystemProbe, "runtime_security_config.activity_dump.enabled"),
 ];
 
-pub(super) fn checks(host: &Host, desired: &Desired, current: &Current) -> Vec<Check> {
-    vec![environment(host), endpoints(current), products(desired, current)]
+pub(super) fn checks(host: &Host, current: &Current) -> Vec<Check> {
+    vec![environment(host), endpoints(current), products(current)]
 }
 
-fn document(current: &Current, file: File) -> Option<Document> {
-    yaml::load(&current.file(file.path()).stored()?.bytes).ok()
+fn document(current: &Current, file: File) -> Option<&Document> {
+    current.document(file.path())?.as_ref().ok()
 }
 
 /// Variables in the units' environment file beat datadog.yaml.
@@ -88,7 +87,7 @@ fn endpoints(current: &Current) -> Check {
             Value::Map(entries) => entries.is_empty(),
             _ => false,
         };
-        value_at(&document, path).is_some_and(|value| !empty(value))
+        value_at(document, path).is_some_and(|value| !empty(value))
     };
     let found: Vec<&str> = ENDPOINTS.iter().filter(is_set).copied().collect();
     match found.is_empty() {
@@ -100,7 +99,7 @@ fn endpoints(current: &Current) -> Check {
     }
 }
 
-fn products(desired: &Desired, current: &Current) -> Check {
+fn products(current: &Current) -> Check {
     let check = Check::new(
         "bypass.products",
         "no product is on that the proxy does not relay",
@@ -110,14 +109,14 @@ fn products(desired: &Desired, current: &Current) -> Check {
     for file in [File::Datadog, File::SystemProbe] {
         let Some(document) = document(current, file) else { continue };
         for (of, path) in PRODUCTS.iter().filter(|(of, _)| *of == file) {
-            if value_at(&document, path) == Some(&Value::Bool(true)) {
+            if value_at(document, path) == Some(&Value::Bool(true)) {
                 found.push(format!("{path} in {}", of.path()));
             }
         }
     }
     let hint = "set it to false: its data goes to the site directly, outside the proxy";
-    match (found.is_empty(), desired.asked.cws_on()) {
-        (false, _) => check.fails(found.join(", "), hint),
-        (true, _) => check.passes("none"),
+    match found.is_empty() {
+        false => check.fails(found.join(", "), hint),
+        true => check.passes("none"),
     }
 }

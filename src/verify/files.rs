@@ -1,7 +1,7 @@
 //! Files as the Agent will read them: values, owners and modes, the vendor's proxy configuration, the repository.
 
+use crate::config;
 use crate::config::yaml::{Document, Edit, Value};
-use crate::config::{self, yaml};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
@@ -36,14 +36,15 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
     };
     let mut checks = Vec::new();
     match &wish.content {
-        Content::Edits { wishes, .. } => match yaml::load(&stored.bytes) {
-            Ok(document) => {
+        Content::Edits { wishes, .. } => match current.document(wish.path) {
+            None => checks.push(content.unknown("it was not read")),
+            Some(Ok(document)) => {
                 checks.push(content.passes(format!("{} bytes", stored.bytes.len())));
-                checks.extend(wishes.iter().map(|w| setting(&name, wish.path, w, &document)));
+                checks.extend(wishes.iter().map(|w| setting(&name, wish.path, w, document)));
             }
-            Err(refusal) => {
+            Some(Err(refusal)) => {
                 let line = refusal.line.map_or_else(String::new, |line| format!("line {line}: "));
-                checks.push(content.fails(format!("{line}{}", refusal.why), refusal.hint));
+                checks.push(content.fails(format!("{line}{}", refusal.why), refusal.hint.clone()));
             }
         },
         Content::Vendor { example, .. } => checks.push(match current.file(example).stored() {

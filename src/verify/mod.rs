@@ -6,12 +6,15 @@ mod files;
 mod proxy;
 mod services;
 
+use std::thread;
+use std::time::SystemTime;
+
 use serde::Serialize;
 
 use crate::current::Current;
 use crate::desired::Desired;
 use crate::facts::Facts;
-use crate::host::Host;
+use crate::host::{Host, system};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,9 +85,32 @@ impl Check {
 /// The proof, or what is missing of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Verification {
+    /// When it was looked at: RFC 3339, UTC.
+    pub at: String,
+    pub host: HostName,
     /// The worst status of all checks.
     pub status: Status,
     pub checks: Vec<Check>,
+}
+
+/// Which host was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct HostName {
+    pub name: String,
+    pub distribution: String,
+    pub kernel: String,
+    pub architecture: String,
+}
+
+impl HostName {
+    fn of(facts: &Facts) -> HostName {
+        HostName {
+            name: system::hostname().unwrap_or_default(),
+            distribution: facts.distribution.name.clone(),
+            kernel: facts.kernel.clone(),
+            architecture: facts.architecture.clone(),
+        }
+    }
 }
 
 impl Verification {
@@ -109,20 +135,27 @@ pub enum Reach {
 
 /// Looks at everything that the desired state says. `current` must have been read just now.
 pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, reach: Reach) -> Verification {
-    let mut checks = Vec::new();
-    checks.extend(services::packages(desired, current));
-    checks.extend(files::repository(host));
-    checks.extend(files::files(desired, current));
-    checks.extend(services::memberships(desired, current));
-    checks.extend(services::units(facts, desired, current));
-    if desired.asked.fips_on() {
-        checks.extend(bypass::checks(host, desired, current));
-        checks.extend(proxy::checks(host, facts, desired, current, reach));
-        checks.push(services::kernel_fips(facts));
-    }
-    if desired.asked.cws_on() {
-        checks.extend(services::cws(host, facts));
-    }
+    let checks = thread::scope(|scope| {
+        // The journal takes as long as all the rest: it is read beside it.
+        let journal = scope.spawn(|| proxy::journal(host, desired, current));
+        let mut checks = Vec::new();
+        checks.extend(services::packages(desired, current));
+        checks.extend(files::repository(host));
+        checks.extend(files::files(desired, current));
+        checks.extend(services::memberships(desired, current));
+        checks.extend(services::units(facts, desired, current));
+        if desired.asked.fips_on() {
+            checks.extend(bypass::checks(host, current));
+            checks.extend(proxy::checks(facts, desired, current, reach));
+            checks.extend(journal.join().unwrap_or_default());
+            checks.push(services::kernel_fips(facts));
+        }
+        if desired.asked.cws_on() {
+            checks.extend(services::cws(host, facts));
+        }
+        checks
+    });
     let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
-    Verification { status, checks }
+    let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    Verification { at, host: HostName::of(facts), status, checks }
 }

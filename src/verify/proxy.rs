@@ -14,7 +14,7 @@ use super::{Check, Reach};
 const METRICS_PORT: u16 = 9804;
 const PATH: &str = "/api/v1/validate";
 
-pub(super) fn checks(host: &Host, facts: &Facts, desired: &Desired, current: &Current, reach: Reach) -> Vec<Check> {
+pub(super) fn checks(facts: &Facts, desired: &Desired, current: &Current, reach: Reach) -> Vec<Check> {
     let runs = current.units.get(PROXY_UNIT).is_some_and(|state| state.is_running());
     if !desired.start && !runs {
         let check = Check::new("proxy.ports", "the proxy listens", "ports 9803 to 9818");
@@ -26,12 +26,7 @@ pub(super) fn checks(host: &Host, facts: &Facts, desired: &Desired, current: &Cu
     }
     let ports = ports(current, facts.root);
     let own = ports.status == super::Status::Pass;
-    let mut checks = vec![ports, addresses(current)];
-    if facts.init == Init::Systemd {
-        checks.push(journal(host, current));
-    }
-    checks.push(answers(reach, own));
-    checks
+    vec![ports, addresses(current), answers(reach, own)]
 }
 
 fn ports(current: &Current, root: bool) -> Check {
@@ -84,23 +79,20 @@ fn addresses(current: &Current) -> Check {
 }
 
 /// Reads the unit's current invocation; of each backend the last word counts.
-fn journal(host: &Host, current: &Current) -> Check {
-    let check = Check::new(
-        "proxy.journal",
-        "the proxy's log tells of no failure",
-        "no `bind socket`, no backend without a server",
-    );
-    let Some(state) = current.units.get(PROXY_UNIT) else { return check.unknown("systemd does not answer") };
-    match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {
+pub(super) fn journal(host: &Host, desired: &Desired, current: &Current) -> Option<Check> {
+    let state = current.units.get(PROXY_UNIT).filter(|state| desired.asked.fips_on() && state.is_running())?;
+    let title = "the proxy's log tells of no failure";
+    let check = Check::new("proxy.journal", title, "no `bind socket`, no backend without a server");
+    Some(match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {
         Err(error) => check.unknown(error.to_string()),
         Ok(lines) => match complaints(&lines) {
-            complaints if complaints.is_empty() => check.passes(format!("{} lines", lines.len())),
+            complaints if complaints.is_empty() => check.passes(format!("{} lines read", lines.len())),
             complaints => check.fails(
                 complaints.join("; "),
                 "free the port, or let the proxy reach the intake on port 443 (https://ip-ranges.ddog-gov.com/ lists its addresses)",
             ),
         },
-    }
+    })
 }
 
 /// The failures that still hold at the end of a log.

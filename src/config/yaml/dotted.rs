@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::data::{self, Norm};
 use super::edit::Step;
 use super::locate::{Dotted, Section};
 use super::render;
@@ -10,7 +11,7 @@ use super::replace;
 use super::text::Splice;
 use super::tree::Entry;
 use super::value::{dotted, same_key};
-use super::{Parsed, Refusal, Value, data};
+use super::{Parsed, Refusal, Value};
 
 /// The data with the dotted keys of the top level expanded; the nested form wins.
 pub(super) fn expand(value: &Value) -> Value {
@@ -312,4 +313,40 @@ pub(super) enum Meeting {
 /// Deletes a dotted line, so that the nested form alone speaks.
 pub(super) fn drop_line(parsed: &Parsed, section: &Section, dot: &Dotted) -> Result<Vec<Splice>, Refusal> {
     replace::deletion(parsed, section, dot.entry)
+}
+
+/// Whether the key of `other` lies in the section that `of` names, or is the same.
+pub(super) fn overlaps(other: &Dotted, of: &Dotted) -> bool {
+    other.parts.iter().zip(&of.parts).all(|(a, b)| same_key(a, b))
+}
+
+/// The data of the file without one of its entries.
+pub(super) fn without(parsed: &Parsed, section: Section, entry: &Entry) -> Norm {
+    fn drop(value: &mut Value, keys: &[&str]) {
+        let (Value::Map(entries), Some((first, rest))) = (value, keys.split_first()) else {
+            return;
+        };
+        if rest.is_empty() {
+            entries.retain(|(k, _)| k != first);
+        } else if let Some((_, inner)) = entries.iter_mut().find(|(k, _)| k == first) {
+            drop(inner, rest);
+        }
+    }
+    fn trail<'t>(map: Section<'t>, to: &Entry, keys: &mut Vec<&'t str>) -> bool {
+        for e in map.entries() {
+            keys.push(&e.name);
+            let inner = Section { owner: Some(e), map: Some(&e.value) };
+            if std::ptr::eq(e, to) || trail(inner, to, keys) {
+                return true;
+            }
+            keys.pop();
+        }
+        false
+    }
+    let mut keys = Vec::new();
+    let mut value = parsed.data.clone();
+    if section.map.is_some() && trail(parsed.root_section(), entry, &mut keys) {
+        drop(&mut value, &keys);
+    }
+    Norm::of(&value)
 }

@@ -4,14 +4,13 @@
 use crate::types::YamlPath;
 
 use super::check::decode;
-use super::commented::Index;
 use super::data::{self, Norm};
 use super::dotted::{self, Meeting};
 use super::locate::Section;
 use super::text::{Splice, splice};
 use super::tree::{Entry, Kind};
 use super::value::same_key;
-use super::{Change, Edit, Edited, Parsed, Refusal, Value, replace};
+use super::{Change, Edit, Edited, Parsed, Refusal, Value, list, replace};
 
 /// How many dotted lines one edit brings into their section, each with a parse of its own.
 const STEPS: usize = 200;
@@ -43,33 +42,87 @@ impl Step {
 /// Makes all `edits`, in order, or none.
 pub fn edit(text: &[u8], edits: &[Edit]) -> Result<Edited, Refusal> {
     let (mark, text) = decode(text)?;
+    let before = text.clone();
     let mut parsed = Parsed::new(text)?;
     parsed.top()?;
-    let mut expected = parsed.norm();
-    let mut changes = Vec::new();
-    for edit in edits {
-        if edit.path().keys().len() > PATH {
-            return Err(
-                Refusal::new(format!("a path of more than {PATH} keys")).hint("no setting of the Agent is that deep")
-            );
-        }
-        let before = dotted::expand(&parsed.data).get(edit.path()).cloned();
-        let (next, changed, unified) = run(parsed, edit, 0)?;
-        parsed = next;
-        if changed {
-            changes.push(Change {
-                path: edit.path().clone(),
-                before,
-                after: dotted::expand(&parsed.data).get(edit.path()).cloned(),
-                unified,
-            });
-        }
-        expected.apply(edit);
+    if edits.iter().any(|e| e.path().keys().len() > PATH) {
+        return Err(
+            Refusal::new(format!("a path of more than {PATH} keys")).hint("no setting of the Agent is that deep")
+        );
     }
-    if !expected.same(&parsed.norm()) {
-        return Err(not_possible(None));
+    let mut changes = Vec::new();
+    if let Some((next, changed)) = together(&parsed, edits) {
+        let (old, new) = (dotted::expand(&parsed.data), dotted::expand(&next.data));
+        for edit in changed {
+            changes.push(change(edit, &old, &new, false));
+        }
+        parsed = next;
+    } else {
+        let mut expected = parsed.norm();
+        for edit in edits {
+            let old = dotted::expand(&parsed.data);
+            let (next, changed, unified) = run(parsed, edit, 0)?;
+            parsed = next;
+            if changed {
+                changes.push(change(edit, &old, &dotted::expand(&parsed.data), unified));
+            }
+            expected.apply(edit);
+        }
+        if !expected.same(&parsed.norm()) {
+            return Err(not_possible(None));
+        }
+    }
+    // Edits may undo one another.
+    if parsed.text == before {
+        changes.clear();
     }
     Ok(Edited { text: format!("{mark}{}", parsed.text), changes })
+}
+
+fn change(edit: &Edit, old: &Value, new: &Value, unified: bool) -> Change {
+    Change {
+        path: edit.path().clone(),
+        before: old.get(edit.path()).cloned(),
+        after: new.get(edit.path()).cloned(),
+        unified,
+    }
+}
+
+/// All edits at one go, with one parse instead of one for each: the new file, and the edits that changed it. `None`
+/// where they may meddle with one another, or one of them takes several steps or is refused; then they go one by one.
+fn together<'e>(parsed: &Parsed, edits: &'e [Edit]) -> Option<(Parsed, Vec<&'e Edit>)> {
+    for (n, edit) in edits.iter().enumerate() {
+        let keys = edit.path().keys();
+        let apart = |other: &Edit| keys.iter().zip(other.path().keys()).any(|(a, b)| !same_key(a, b));
+        if !edits[..n].iter().all(apart) {
+            return None;
+        }
+    }
+    let mut all: Vec<Splice> = Vec::new();
+    let mut changed = Vec::new();
+    let mut expected = parsed.norm();
+    for edit in edits {
+        match plan(parsed, edit).ok()? {
+            Step::Nothing => {}
+            Step::Write { ways, unify: false, .. } => {
+                for splice in ways.into_iter().next()? {
+                    // Settings of one section all activate its line.
+                    let again = !splice.at.is_empty() && all.contains(&splice);
+                    if !again {
+                        all.push(splice);
+                    }
+                }
+                expected.apply(edit);
+                changed.push(edit);
+            }
+            _ => return None,
+        }
+    }
+    if changed.is_empty() {
+        return None;
+    }
+    let new = Parsed::new(splice(&parsed.text, all)?).ok()?;
+    (new.text != parsed.text && expected.same(&new.norm())).then_some((new, changed))
 }
 
 /// One edit, step by step: the new text, whether it differs, and whether dotted keys were brought together.
@@ -199,7 +252,7 @@ fn meet<'t>(
             dots.iter().find(|d| d.parts.len() >= rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b)));
         if let Some(d) = below {
             let ways = vec![dotted::drop_line(parsed, &section, d)?];
-            let expected = without(parsed, section, d.entry);
+            let expected = dotted::without(parsed, section, d.entry);
             return Ok(Next::Step(Step::unify(expected, ways)));
         }
         if nested.is_some() {
@@ -224,7 +277,7 @@ fn meet<'t>(
             dots.iter().any(|d| d.parts.len() > rest.len() && rest.iter().zip(&d.parts).all(|(a, b)| same_key(a, b)));
         return match leading[..] {
             [d] if !below && exact(&d) => Ok(Next::Leaf(d.entry)),
-            [d] if !below && dots.iter().filter(|o| overlaps(o, d)).count() == 1 => {
+            [d] if !below && dots.iter().filter(|o| dotted::overlaps(o, d)).count() == 1 => {
                 Ok(Next::Into(d.entry, d.parts.len()))
             }
             _ => Ok(Next::Step(dotted::fold(parsed, &section, dots)?)),
@@ -239,47 +292,11 @@ fn meet<'t>(
         }
         Meeting::Different if exact(&d) && matches!(edit, Edit::Set { .. }) => {
             let ways = vec![dotted::drop_line(parsed, &section, d)?];
-            let expected = without(parsed, section, d.entry);
+            let expected = dotted::without(parsed, section, d.entry);
             Ok(Next::Step(Step::unify(expected, ways)))
         }
         Meeting::Different => Err(dotted::both(parsed, d.entry, nested)),
     }
-}
-
-/// Whether the key of `other` lies in the section that `of` names, or is the same.
-fn overlaps(other: &super::locate::Dotted, of: &super::locate::Dotted) -> bool {
-    other.parts.iter().zip(&of.parts).all(|(a, b)| same_key(a, b))
-}
-
-/// The data of the file without one of its entries.
-fn without(parsed: &Parsed, section: Section, entry: &Entry) -> Norm {
-    fn drop(value: &mut Value, keys: &[&str]) {
-        let (Value::Map(entries), Some((first, rest))) = (value, keys.split_first()) else {
-            return;
-        };
-        if rest.is_empty() {
-            entries.retain(|(k, _)| k != first);
-        } else if let Some((_, inner)) = entries.iter_mut().find(|(k, _)| k == first) {
-            drop(inner, rest);
-        }
-    }
-    fn trail<'t>(map: Section<'t>, to: &Entry, keys: &mut Vec<&'t str>) -> bool {
-        for e in map.entries() {
-            keys.push(&e.name);
-            let inner = Section { owner: Some(e), map: Some(&e.value) };
-            if std::ptr::eq(e, to) || trail(inner, to, keys) {
-                return true;
-            }
-            keys.pop();
-        }
-        false
-    }
-    let mut keys = Vec::new();
-    let mut value = parsed.data.clone();
-    if section.map.is_some() && trail(parsed.root_section(), entry, &mut keys) {
-        drop(&mut value, &keys);
-    }
-    Norm::of(&value)
 }
 
 fn expected(parsed: &Parsed, edit: &Edit) -> Norm {
@@ -329,7 +346,7 @@ fn leaf(parsed: &Parsed, edit: &Edit, section: Section, entry: &Entry) -> Result
                     return Err(Refusal::at(parsed.line_of(entry), format!("`{shown}` is an alias of another list"))
                         .hint("write the list out in this place first"));
                 }
-                Ok(done(parsed, edit, vec![replace::append(parsed, entry, item)?]))
+                Ok(done(parsed, edit, vec![list::append(parsed, entry, item)?]))
             }
             Some(Value::Null) => {
                 Ok(Step::Part(Edit::Set { path: path.clone(), value: Value::Seq(vec![item.clone()]) }))
@@ -389,7 +406,7 @@ fn missing(parsed: &Parsed, edit: &Edit, section: Section, rest: &[String]) -> R
     {
         return Ok(Step::Part(part));
     }
-    let mut ways = Index::new(parsed).activations(parsed, &section, rest, &value);
+    let mut ways = parsed.commented().activations(parsed, &section, rest, &value);
     match replace::insert(parsed, &section, rest, &value) {
         Ok(way) => ways.push(way),
         Err(refusal) if ways.is_empty() => return Err(refusal),

@@ -7,6 +7,7 @@ mod commented;
 mod data;
 mod dotted;
 mod edit;
+mod list;
 mod locate;
 mod render;
 mod replace;
@@ -15,6 +16,7 @@ mod tree;
 mod value;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Kind};
 use crate::types::YamlPath;
@@ -22,6 +24,7 @@ use crate::types::YamlPath;
 pub use edit::edit;
 pub use value::Value;
 
+use commented::Index;
 use data::Norm;
 use text::Lines;
 use tree::Tree;
@@ -150,6 +153,8 @@ struct Parsed {
     tree: Tree,
     /// Dotted keys as they stand.
     data: Value,
+    /// What stands commented out; made when it is first asked for.
+    commented: OnceLock<Index>,
 }
 
 impl Parsed {
@@ -157,7 +162,11 @@ impl Parsed {
         let lines = Lines::new(&text);
         let tree = tree::parse(&text, &lines)?;
         let data = data::of(&tree, &text)?;
-        Ok(Parsed { text, lines, tree, data })
+        Ok(Parsed { text, lines, tree, data, commented: OnceLock::new() })
+    }
+
+    fn commented(&self) -> &Index {
+        self.commented.get_or_init(|| Index::new(self))
     }
 
     fn norm(&self) -> Norm {
@@ -167,6 +176,10 @@ impl Parsed {
     /// Refuses a file whose top level is a list or a single value.
     fn top(&self) -> Result<(), Refusal> {
         match (&self.tree.root, &self.data) {
+            (Some(root), _) if root.tag.is_some() => {
+                Err(Refusal::at(self.lines.number(root.span.start), "the whole file carries a tag")
+                    .hint("the Agent's files have none; remove it"))
+            }
             (None, _) | (_, Value::Map(_)) => Ok(()),
             (Some(root), other) => Err(Refusal::at(
                 self.lines.number(root.span.start),

@@ -9,7 +9,7 @@ use super::locate::Section;
 use super::render::{self, Quotes};
 use super::text::{self, Splice};
 use super::tree::{Entry, Kind, Node};
-use super::{Parsed, Refusal, Value, data};
+use super::{Parsed, Refusal, Value, list};
 
 /// Whether only blanks stand before the entry on its line.
 pub(super) fn starts_line(parsed: &Parsed, entry: &Entry) -> bool {
@@ -51,7 +51,7 @@ fn colon(parsed: &Parsed, entry: &Entry) -> Option<usize> {
     rest[blanks..].starts_with(':').then_some(entry.key.span.end + blanks + 1)
 }
 
-fn complicated(parsed: &Parsed, entry: &Entry) -> Refusal {
+pub(super) fn complicated(parsed: &Parsed, entry: &Entry) -> Refusal {
     Refusal::at(
         parsed.line_of(entry),
         format!("`{}` is written in a way that is not edited here", entry.name.escape_debug()),
@@ -118,8 +118,14 @@ pub(super) fn insert(
             value = Value::Map(vec![(key.clone(), value)]);
         }
         let new = format!("{}: {}", render::key(&keys[0]), render::inline(&value, Quotes::Plain, true));
-        let last = section.entries().last().map(|e| e.end().max(colon(parsed, e).unwrap_or(0)));
-        return Ok(vec![flow_insert(map, last, &new)]);
+        return Ok(vec![match section.entries().last() {
+            // `{a:, b: 1}` is no map of two keys to every reader; `{a: , b: 1}` is.
+            Some(last) if last.value.is_nothing() => {
+                let end = entry_end(parsed, last);
+                Splice::new(end..end, format!(" , {new}"))
+            }
+            last => flow_insert(map, last.map(Entry::end), &new),
+        }]);
     }
     if section.entries().iter().any(|e| !starts_line(parsed, e)) {
         let first = &section.entries()[0];
@@ -131,7 +137,7 @@ pub(super) fn insert(
     Ok(splices)
 }
 
-fn flow_insert(collection: &Node, last: Option<usize>, new: &str) -> Splice {
+pub(super) fn flow_insert(collection: &Node, last: Option<usize>, new: &str) -> Splice {
     match last {
         Some(end) => Splice::new(end..end, format!(", {new}")),
         None => {
@@ -146,7 +152,7 @@ pub(super) fn deletion(parsed: &Parsed, section: &Section, entry: &Entry) -> Res
     let entries = section.entries();
     let at = entries.iter().position(|e| std::ptr::eq(e, entry)).ok_or_else(|| complicated(parsed, entry))?;
     let gone = if section.is_flow() {
-        let end = |e: &Entry| e.end().max(colon(parsed, e).unwrap_or(0));
+        let end = |e: &Entry| entry_end(parsed, e);
         match (entries.get(at + 1), at.checked_sub(1).map(|i| &entries[i])) {
             (Some(next), _) => entry.key.span.start..next.key.span.start,
             (None, Some(previous)) => end(previous)..end(entry),
@@ -159,11 +165,18 @@ pub(super) fn deletion(parsed: &Parsed, section: &Section, entry: &Entry) -> Res
         super::dotted::extent(parsed, entry)
     };
     keeps_comments(parsed, gone.clone(), entry)?;
-    Ok(vec![Splice::new(gone, "")])
+    // `{a:}` is not a map to every reader; `{a: }` is.
+    let bare = parsed.text[..gone.start].ends_with(':') && section.is_flow();
+    Ok(vec![Splice::new(gone, if bare { " " } else { "" })])
+}
+
+/// Where an entry ends: behind its colon where it has no value.
+fn entry_end(parsed: &Parsed, entry: &Entry) -> usize {
+    entry.end().max(colon(parsed, entry).unwrap_or(0))
 }
 
 /// Refuses to delete lines of comment that stand inside what goes. A comment at the end of a line goes with its line.
-fn keeps_comments(parsed: &Parsed, gone: Range<usize>, entry: &Entry) -> Result<(), Refusal> {
+pub(super) fn keeps_comments(parsed: &Parsed, gone: Range<usize>, entry: &Entry) -> Result<(), Refusal> {
     let mut texts = Vec::new();
     text_spans(&entry.value, &mut texts);
     let lines = &parsed.lines;
@@ -210,7 +223,7 @@ pub(super) fn replace(parsed: &Parsed, section: &Section, entry: &Entry, new: &V
     if let (Kind::Seq { items, flow: false }, Value::Seq(wanted)) = (&old.kind, new)
         && !wanted.is_empty()
     {
-        return list(parsed, entry, items, wanted);
+        return list::replace(parsed, entry, items, wanted);
     }
     let flow = section.is_flow() || matches!(old.kind, Kind::Seq { flow: true, .. } | Kind::Map { flow: true, .. });
     let written = render::inline(new, quotes_of(old), flow);
@@ -295,127 +308,4 @@ fn block_scalar(parsed: &Parsed, entry: &Entry, new: &Value, written: &str) -> R
     let indent = child_indent(parsed, &Section { owner: Some(entry), map: None });
     let with: String = render::block(new, indent, Quotes::Plain).iter().flat_map(|l| [l.as_str(), eol]).collect();
     Ok(vec![Splice::new(colon_at..indicator, ""), Splice::new(body.at, with)])
-}
-
-/// The column of the dashes of a block list.
-fn dash_column(parsed: &Parsed, entry: &Entry, items: &[Node]) -> Option<usize> {
-    let lines = &parsed.lines;
-    let key_line = lines.index(entry.key.span.start);
-    let mut line = lines.index(items.first()?.span.start);
-    while line > key_line {
-        let content = &parsed.text[lines.span(line)];
-        let blank = content.len() - content.trim_start_matches(' ').len();
-        if content[blank..].starts_with("- ") || &content[blank..] == "-" {
-            return Some(blank);
-        }
-        line -= 1;
-    }
-    None
-}
-
-/// The line that the dash of a list item stands in, and that it starts with it.
-fn dash_line(parsed: &Parsed, items: &[Node], at: usize, column: usize) -> Option<usize> {
-    let floor = at.checked_sub(1).map_or(0, |p| parsed.lines.index(items[p].span.end.saturating_sub(1)) + 1);
-    let mut line = parsed.lines.index(items[at].span.start);
-    loop {
-        let content = &parsed.text[parsed.lines.span(line)];
-        let blank = content.len() - content.trim_start_matches(' ').len();
-        if blank == column && content[blank..].starts_with('-') {
-            return Some(line);
-        }
-        if line <= floor {
-            return None;
-        }
-        line -= 1;
-    }
-}
-
-/// Makes a block list hold `wanted`: items that stay keep their lines and their comments.
-fn list(parsed: &Parsed, entry: &Entry, items: &[Node], wanted: &[Value]) -> Result<Vec<Splice>, Refusal> {
-    let refuse = || complicated(parsed, entry);
-    let lines = &parsed.lines;
-    let column = dash_column(parsed, entry, items).ok_or_else(refuse)?;
-    let mut dashes = Vec::with_capacity(items.len());
-    for at in 0..items.len() {
-        dashes.push(dash_line(parsed, items, at, column).ok_or_else(refuse)?);
-    }
-    if wanted.len().saturating_mul(items.len()) > 4_000_000 {
-        return Err(refuse());
-    }
-    let mut reader = data::Reader::new(&parsed.tree);
-    let values: Vec<Option<Value>> = items.iter().map(|n| reader.read(n)).collect();
-    let end_line = |at: usize| {
-        let line = lines.index(items[at].span.end.saturating_sub(1));
-        line.max(dashes[at])
-    };
-    let write = |items: &[Value]| -> Vec<String> {
-        items.iter().flat_map(|v| render::list_item(v, column, Quotes::Plain)).collect()
-    };
-    let mut splices = Vec::new();
-    let mut next = 0;
-    let mut kept: Option<usize> = None;
-    let insert = |new: &[Value], kept: Option<usize>| -> Option<Splice> {
-        if new.is_empty() {
-            return None;
-        }
-        let new = write(new);
-        Some(match kept {
-            Some(at) => text::after_line(&parsed.text, lines, end_line(at), &new),
-            None => text::before_line(&parsed.text, lines, dashes[0], &new),
-        })
-    };
-    for (at, value) in values.iter().enumerate() {
-        let found = value.as_ref().and_then(|v| wanted[next..].iter().position(|w| w == v));
-        match found {
-            Some(skip) => {
-                splices.extend(insert(&wanted[next..next + skip], kept));
-                next += skip + 1;
-                kept = Some(at);
-            }
-            None => {
-                let gone = lines.span(dashes[at]).start..lines.next(end_line(at));
-                keeps_comments(parsed, gone.clone(), entry)?;
-                splices.push(Splice::new(gone, ""));
-            }
-        }
-    }
-    if next < wanted.len() {
-        if kept.is_some() {
-            may_follow(parsed, &entry.value)?;
-        }
-        splices.extend(insert(&wanted[next..], kept));
-    }
-    Ok(splices)
-}
-
-/// Refuses to write behind a text block that the end of the file cuts off.
-fn may_follow(parsed: &Parsed, value: &Node) -> Result<(), Refusal> {
-    if !unterminated(parsed, value) {
-        return Ok(());
-    }
-    Err(Refusal::at(
-        parsed.lines.count(),
-        "the file ends, without a line end, inside a text block; nothing can follow it unambiguously",
-    )
-    .hint("end the last line, then run again"))
-}
-
-/// Puts one more item at the end of a list.
-pub(super) fn append(parsed: &Parsed, entry: &Entry, item: &Value) -> Result<Vec<Splice>, Refusal> {
-    match &entry.value.kind {
-        Kind::Seq { flow: true, items } => {
-            let last = items.last().map(|n| n.span.end);
-            let new = render::inline(item, Quotes::Plain, true);
-            Ok(vec![flow_insert(&entry.value, last, &new)])
-        }
-        Kind::Seq { flow: false, items } => {
-            may_follow(parsed, &entry.value)?;
-            let column = dash_column(parsed, entry, items);
-            let column = column.ok_or_else(|| complicated(parsed, entry))?;
-            let new = render::list_item(item, column, Quotes::Plain);
-            let last = last_line(parsed, entry);
-            Ok(vec![text::after_line(&parsed.text, &parsed.lines, last, &new)])
-        }
-        _ => Err(complicated(parsed, entry)),
-    }
 }
