@@ -250,6 +250,12 @@ impl Run<'_> {
     fn packages(&mut self, changes: &[PackageChange], step: &Step) -> Result<()> {
         let (host, session) = (self.job.host(), self.job.session);
         let specs: Vec<PackageSpec> = changes.iter().map(PackageChange::spec).collect();
+        let mut all = vec![PROXY_UNIT, AGENT_UNIT];
+        all.extend(SATELLITES);
+        // What an interrupted transaction left is finished first, and that runs scriptlets, too.
+        if Manager::Apt.was_interrupted(host)? {
+            self.hold = Some(Hold::engage(host, &all)?);
+        }
         if let Some(repository) = &self.context.repository {
             Manager::Apt.refresh(session, repository)?;
         }
@@ -265,8 +271,6 @@ impl Run<'_> {
                 undo.push(Undo::RestorePackage { name: change.name.clone(), version: version.clone() });
             }
         }
-        let mut all = vec![PROXY_UNIT, AGENT_UNIT];
-        all.extend(SATELLITES);
         let ran = units::show(host, &all).unwrap_or_default();
         for state in
             ran.iter().filter(|state| [PROXY_UNIT, AGENT_UNIT].contains(&state.name.as_str()) && state.is_running())
@@ -275,7 +279,9 @@ impl Run<'_> {
         }
         self.receipt.intend(host, step.describe(), undo)?;
         // Scriptlets start services themselves; nothing may run before its configuration is in place.
-        self.hold = Some(Hold::engage(host, &all)?);
+        if self.hold.is_none() {
+            self.hold = Some(Hold::engage(host, &all)?);
+        }
         Manager::Apt.install(session, &specs, change)?;
         self.receipt.done(host)
     }

@@ -1,5 +1,7 @@
 //! From a request to a plan: everything that is looked at before anything is written. Shared by `plan` and `install`.
 
+use std::collections::HashSet;
+
 use crate::current::Current;
 use crate::desired::{self, AGENT, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
@@ -64,6 +66,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let mut context = Context {
         packages: plan::wanted_packages(&desired, &current),
         proxy_examples: receipt.proxy_examples.clone(),
+        agent_is_ours: receipt.installed(AGENT),
         resume: receipt.cut_off().is_some(),
         packages_done: current.version(AGENT).is_some(),
         ..Context::default()
@@ -74,6 +77,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         context.proxy_examples.push(system::sha256_hex(&stored.bytes));
     }
     if !context.packages.is_empty() {
+        context.agent_is_ours |= context.packages.iter().any(|change| change.name == AGENT && change.from.is_none());
         context.packages_done = false;
         let repository = supply::repository(&request.sources, &facts.architecture);
         context.keys_url = request.sources.keys_url.clone();
@@ -104,6 +108,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     if let Some(run) = receipt.cut_off() {
         notes.push(format!("the run of {} was cut off before it was done; this one finishes it", run.started));
     }
+    let mut told = HashSet::new();
+    notes.retain(|note| told.insert(note.clone()));
     Ok(Prepared { facts, receipt, asked, desired, current, context, plan, notes })
 }
 

@@ -153,6 +153,14 @@ impl Receipt {
         self.runs.last().filter(|run| run.outcome == Outcome::Open)
     }
 
+    /// Whether a run that was not taken back put this package on the host.
+    pub fn installed(&self, package: &str) -> bool {
+        let installs =
+            |undo: &Undo| matches!(undo, Undo::RemovePackages { names } if names.iter().any(|n| n == package));
+        let runs = self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack);
+        runs.flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
+    }
+
     /// Begins a run. Nothing is written before its first step.
     pub fn begin(&mut self, asked: Asked) {
         let id = self.runs.last().map_or(1, |run| run.id + 1);

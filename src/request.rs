@@ -233,7 +233,7 @@ impl Reader {
 fn base_url(text: &str) -> Option<String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-:/~%@+".contains(&c);
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-:/~%+".contains(&c);
     if rest.is_empty() || rest.starts_with('/') || !rest.bytes().all(plain) {
         return None;
     }
@@ -297,7 +297,7 @@ mod tests {
         let apt = |url| request(&[("TESTING_APT_URL", url)]).map(|r| r.sources.apt_url);
         assert_eq!(apt("apt.example.org").unwrap(), "https://apt.example.org/");
         assert_eq!(apt("http://mirror:8080/dd").unwrap(), "http://mirror:8080/dd/");
-        for bad in ["a b", "https://x [trusted=yes]", "file:///etc", "x\ny", "https://"] {
+        for bad in ["a b", "https://x [trusted=yes]", "https://user:password@x", "file:///etc", "x\ny", "https://"] {
             assert!(apt(bad).is_err(), "{bad}");
         }
         assert_eq!(request(&[("DD_REPO_URL", "example.org")]).unwrap().sources.apt_url, "https://apt.example.org/");

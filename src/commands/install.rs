@@ -115,7 +115,8 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     match apply::run(&job, &mut receipt, &plan, context, &desired) {
         Ok(applied) => {
             done.changed = true;
-            done.notes.extend(applied.notes.iter().cloned());
+            let new: Vec<String> = applied.notes.iter().filter(|note| !done.notes.contains(note)).cloned().collect();
+            done.notes.extend(new);
             done.applied = applied;
         }
         Err(failed) => {
@@ -133,7 +134,6 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    done.notes.dedup();
     write_proof(session, &verification)?;
     done.proof = Some(PROOF);
     done.verification = Some(verification);

@@ -30,6 +30,15 @@ pub fn hostname() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// The ids of all groups that a process acts with. None if there is no such process.
+pub fn groups_of(host: &Host, pid: u32) -> Option<Vec<u32>> {
+    let text = host.read_text(format!("/proc/{pid}/status")).ok()??;
+    let values = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+    let effective = values("Gid:")?.split_whitespace().nth(1)?;
+    let all = values("Groups:")?.split_whitespace().chain([effective]);
+    Some(all.filter_map(|id| id.parse().ok()).collect())
+}
+
 /// The machine as `uname -m` names it. A static binary runs on the machine that it was built for.
 pub fn machine() -> &'static str {
     std::env::consts::ARCH

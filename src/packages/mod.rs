@@ -108,6 +108,13 @@ impl Manager {
         }
     }
 
+    /// Whether a transaction was cut off; the next one finishes it.
+    pub fn was_interrupted(self, host: &Host) -> Result<bool> {
+        match self {
+            Manager::Apt => dpkg::was_interrupted(host),
+        }
+    }
+
     /// Verifies the repository with this keyring, and says what it offers of `names`, without a change to the host.
     pub fn verify(
         self,

@@ -52,7 +52,7 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
     let made = match &wish.content {
         Content::Edits { base, wishes } => edited(wish, base, wishes, stored, current, context)?,
         Content::Vendor { example, reset } => vendor(example, *reset, stored, current, context),
-        Content::Note(text) => note(text, stored, current),
+        Content::Note(text) => note(text, stored, current, context),
     };
     let target = match made {
         Made::Target(target) => target,
@@ -230,17 +230,17 @@ fn vendor(example: &str, reset: bool, stored: Option<&Stored>, current: &Current
     }
 }
 
-fn note(text: &str, stored: Option<&Stored>, current: &Current) -> Made {
+fn note(text: &str, stored: Option<&Stored>, current: &Current, context: &Context) -> Made {
     if current.agent_user.is_none() {
         return Made::Later("", vec!["tells the Agent which tool installed it".into()]);
     }
-    // The packages write this name; another tool's record stays.
+    // The packages write this name; another tool's record, and that of an Agent that was there before us, stay.
     let of_package = |s: &Stored| {
         let text = String::from_utf8_lossy(&s.bytes);
         text.lines().any(|line| matches!(line.trim(), "tool: dpkg" | "tool: rpm"))
     };
     match stored {
-        Some(stored) if !of_package(stored) => Made::Stays(Vec::new()),
+        Some(stored) if !context.agent_is_ours || !of_package(stored) => Made::Stays(Vec::new()),
         _ => Made::Target(Target {
             bytes: text.as_bytes().to_vec(),
             changes: vec!["tells the Agent which tool installed it".into()],

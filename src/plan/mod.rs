@@ -41,6 +41,8 @@ pub struct Context {
     pub packages_done: bool,
     /// Packages that this run has replaced: their services are started anew.
     pub replaced: Vec<String>,
+    /// The Agent's package was put there by ddinstall, in this run or an earlier one.
+    pub agent_is_ours: bool,
     /// An earlier run was cut off: its services may not have read what it wrote.
     pub resume: bool,
 }
@@ -94,7 +96,6 @@ impl Plan {
             }
         }
         plan.services(desired, current, context);
-        plan.notes.dedup();
         Ok(plan)
     }
 

@@ -90,8 +90,18 @@ impl Redactor {
                 line = line.replace(secret.as_str(), HIDDEN);
             }
         }
-        hide_keys(&hide_userinfo(&hide_by_key(&line)))
+        visible(&hide_keys(&hide_userinfo(&hide_by_key(&line))))
     }
+}
+
+/// Control characters become visible: what a service logs must not steer the operator's terminal.
+fn visible(line: &str) -> String {
+    let shown = |c: char| match c {
+        '\t' => '\t',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    line.chars().map(shown).collect()
 }
 
 fn is_secret_key(key: &str) -> bool {
@@ -167,6 +177,11 @@ mod tests {
         assert_eq!(r.text("  - password: x # note"), "  - password: ********");
         assert_eq!(r.text("https: http://u:p@proxy:3128"), "https: http://********@proxy:3128");
         assert_eq!(r.text("    - 0123456789abcdef0123456789abcdef"), "    - ********");
+    }
+
+    #[test]
+    fn a_service_cannot_steer_the_terminal() {
+        assert_eq!(Redactor::default().text("a\x1b[2Jb\tc\r"), "a\u{fffd}[2Jb\tc\u{fffd}");
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, 
         checks.extend(services::packages(desired, current));
         checks.extend(files::repository(host));
         checks.extend(files::files(desired, current));
-        checks.extend(services::memberships(desired, current));
+        checks.extend(services::journald(host, desired, current));
         checks.extend(services::units(facts, desired, current));
         if desired.asked.fips_on() {
             checks.extend(bypass::checks(host, current));

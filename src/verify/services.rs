@@ -1,10 +1,11 @@
 //! Packages, units, memberships and the kernel.
 
 use crate::current::Current;
-use crate::desired::{AGENT, Desired, PROXY, SYSPROBE_UNIT, Wanted};
+use crate::desired::{AGENT, AGENT_UNIT, AGENT_USER, Desired, JOURNAL_GROUP, PROXY, SYSPROBE_UNIT, Wanted};
 use crate::facts::{Facts, Init};
 use crate::host::Host;
 use crate::host::system::{self, Lockdown};
+use crate::host::users::Users;
 use crate::request::FIRST_FIPS_AGENT;
 use crate::types::Version;
 
@@ -38,19 +39,46 @@ pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
         .collect()
 }
 
-pub(super) fn memberships(desired: &Desired, current: &Current) -> Vec<Check> {
-    let check = |(user, group): &(&'static str, &'static str)| {
-        let check = Check::new(
-            "journald.group",
-            format!("{user} may read the journal"),
-            format!("{user} is a member of {group}"),
-        );
-        match current.memberships.contains(&(*user, *group)) {
-            true => check.passes("it is"),
-            false => check.fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {group} {user}")),
+/// Whether the Agent can read the proxy's log: its user is in the group, its process knows that, and the journal is
+/// the group's to read.
+pub(super) fn journald(host: &Host, desired: &Desired, current: &Current) -> Vec<Check> {
+    if !desired.memberships.contains(&(AGENT_USER, JOURNAL_GROUP)) {
+        return Vec::new();
+    }
+    let check = Check::new(
+        "journald.group",
+        format!("{AGENT_USER} may read the journal"),
+        format!("{AGENT_USER} is a member of {JOURNAL_GROUP}, and the running Agent knows it"),
+    );
+    let group = Users::read(host).ok().and_then(|users| users.group(JOURNAL_GROUP).map(|group| group.gid));
+    let running = current.units.get(AGENT_UNIT).map_or(0, |state| state.main_pid);
+    let groups = system::groups_of(host, running);
+    let member = match (current.memberships.contains(&(AGENT_USER, JOURNAL_GROUP)), group, groups) {
+        (false, ..) => check
+            .fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {JOURNAL_GROUP} {AGENT_USER}")),
+        (true, Some(gid), Some(groups)) if !groups.contains(&gid) => {
+            check.fails("the running Agent was started before it was added", format!("systemctl restart {AGENT_UNIT}"))
         }
+        _ => check.passes("it is"),
     };
-    desired.memberships.iter().map(check).collect()
+    vec![member, journal_folder(host, group)]
+}
+
+fn journal_folder(host: &Host, group: Option<u32>) -> Check {
+    let expected = format!("a journal that the group {JOURNAL_GROUP} can read");
+    let check = Check::new("journald.access", "there is a journal to read", expected);
+    for folder in ["/var/log/journal", "/run/log/journal"] {
+        let Ok(Some(meta)) = host.meta(folder) else { continue };
+        let open = meta.mode & 0o005 == 0o005 || (Some(meta.gid) == group && meta.mode & 0o050 == 0o050);
+        return match open {
+            true => check.passes(folder),
+            false => check.fails(
+                format!("{folder} has mode {:04o} and group {}", meta.mode, meta.gid),
+                "systemd-tmpfiles --create --prefix /var/log/journal sets it right",
+            ),
+        };
+    }
+    check.warns("neither /var/log/journal nor /run/log/journal is there", "systemd-journald makes one when it runs")
 }
 
 pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<Check> {

@@ -1,6 +1,6 @@
 //! What a host is like before the test begins.
 
-use super::{Host, KEY, Keys, Repo, Suite, begin, folder, host_sh};
+use super::{Host, KEY, Keys, Repo, Suite, host_sh, set};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -98,7 +98,7 @@ impl Builder {
 
     pub fn boot(self) -> Host {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        begin();
+        set();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{number}", self.suite.name(), std::process::id());
         // From here on the host is torn down whatever happens.
@@ -129,7 +129,7 @@ impl Builder {
         let mut debs: Vec<String> = self.agent.iter().map(|v| format!("datadog-agent_{v}-1")).collect();
         debs.extend(self.packages);
         for deb in debs {
-            install(&host, &folder().join(format!("debs/{deb}_amd64.deb")));
+            install(&host, &set().join(format!("debs/{deb}_amd64.deb")));
         }
         let own_yaml = self.files.iter().any(|f| f.path == "/etc/datadog-agent/datadog.yaml");
         for file in &self.files {

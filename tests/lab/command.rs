@@ -59,7 +59,11 @@ impl Invocation {
         command.args(["-c", "echo $$ 2>/dev/null > \"$0\"; exec nsenter \"$@\"", &self.group]);
         command.args(["-t", &self.pid.to_string(), "-a", "-W/", "--"]);
         if let Some(user) = &self.user {
-            command.args(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"]);
+            let passwd = std::fs::read_to_string(format!("/proc/{}/root/etc/passwd", self.pid)).expect("/etc/passwd");
+            let line =
+                passwd.lines().find(|l| l.starts_with(&format!("{user}:"))).unwrap_or_else(|| panic!("no user {user}"));
+            let group = line.split(':').nth(3).expect("a group");
+            command.args(["setpriv", "--reuid", user, "--regid", group, "--init-groups", "--"]);
         }
         command.args(&self.args);
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");

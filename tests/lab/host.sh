@@ -8,9 +8,9 @@
 #   host.sh intake NAME up|down
 #   host.sh stop NAME [kill]           shuts it down, or pulls the plug; it can be booted again
 #   host.sh destroy NAME
-#   host.sh begin                      says whether the lab is ready, and destroys the hosts whose owner is gone
+#   host.sh begin                      destroys the hosts whose owner is gone; prints this checkout's SET folder
 #   host.sh enter SUITE [REPO]         a shell in a host that is gone when the shell ends
-#   host.sh clean                      destroys all hosts and the lab folder
+#   host.sh clean                      deletes the lab folder; refuses while anybody uses it
 set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/setup/common.sh"
@@ -46,8 +46,8 @@ serve() {
     local dir target
     dir=$(folder "$1")
     case "$2" in
-        repo) target=$LAB/repo/$3 ;;
-        keys) target=$LAB/key-host/$3 ;;
+        repo) target=$SET/repo/$3 ;;
+        keys) target=$SET/key-host/$3 ;;
         *) die "serve repo or keys" ;;
     esac
     [ -d "$target" ] || die "there is no $2 variant $3: run script/lab first"
@@ -61,7 +61,7 @@ server() {
     local dir file
     dir=$(folder "$1")
     for file in nginx.conf "$2.servers"; do
-        sed "s|@DIR@|$dir|g; s|@LAB@|$LAB|g; s|@ROLE@|$2|g; s|@WEB@|$web|g; s|@INTAKE@|$intake|g" "$lab/$file.in" > "$dir/${file/nginx/$2}"
+        sed "s|@DIR@|$dir|g; s|@TLS@|$TLS|g; s|@ROLE@|$2|g; s|@WEB@|$web|g; s|@INTAKE@|$intake|g" "$lab/$file.in" > "$dir/${file/nginx/$2}"
     done
     nsenter --net="/run/netns/$(netns "$1")" nginx -p "$dir" -c "$dir/$2.conf" 9>&- 2>> "$dir/log/$2-error.log" ||
         die "the $2 server does not start: $(tail -n 3 "$dir/log/$2-error.log")"
@@ -81,13 +81,13 @@ stop_server() {
 create() {
     local name=$1 suite=$2 repo=${3:-good} dir base
     dir=$(folder "$name")
-    [ -e "$LAB/ready" ] || die "the lab is not set up: run script/lab first"
     base=$(readlink -f "$LAB/base/$suite") || true
     [ -d "$base" ] || die "there is no suite $suite: run script/lab first"
     mkdir -p "$LAB/hosts"
     mkdir "$dir"
     echo "${OWNER:-$PPID} $(started "${OWNER:-$PPID}")" > "$dir/owner"
     echo "$base" > "$dir/base"
+    echo "$SET" > "$dir/set"
     mkdir "$dir"/{upper,work,root,www,log,tmp}
     mount -t overlay "ddlab-$name" -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     hosts_file > "$dir/root/etc/hosts"
@@ -215,8 +215,7 @@ destroy() {
         umount -R "$dir/root" 2>/dev/null || umount -R -l "$dir/root"
     fi
     remove_cgroup "ddlab-$name"
-    ! mountpoint -q "$dir/root" || die "$dir/root is still mounted"
-    rm -rf "$dir"
+    discard "$dir"
 }
 
 # Groups are folders that must go from the inside out. On a machine with the older control groups the
@@ -231,28 +230,44 @@ remove_cgroup() {
 
 begin() {
     local dir pid when
-    [ "$(cat "$LAB/ready" 2>/dev/null)" = "$(lab_inputs)" ] || die "the lab is not set up, or not for this checkout: run script/lab first"
+    if [ ! -e "$SET/ready" ] || [ ! -e "$TLS/ready" ]; then
+        die "the lab is not set up for this checkout: run script/lab first"
+    fi
     exec 8> "$LAB/begin.lock"
     flock 8
     for dir in "$LAB"/hosts/*/; do
-        read -r pid when < "$dir/owner" 2>/dev/null || continue
+        read -r pid when 2>/dev/null < "$dir/owner" || continue
         if [ "$pid" != keep ] && [ "$(started "$pid")" != "$when" ]; then
             destroy "$(basename "$dir")"
         fi
     done
+    echo "$SET"
 }
 
 enter() {
     local suite=${1:-bookworm} name
     name=$suite-$$
-    begin
+    begin > /dev/null
     # shellcheck disable=SC2064 # the name of now
     trap "destroy $name" EXIT
     OWNER=$$ create "$name" "$suite" "${2:-good}"
     boot "$name" > /dev/null
     say "a $suite host; leave the shell to throw it away"
-    say "its servers' logs: $(folder "$name")/log; trusted key: DD_REPO_KEY_FINGERPRINTS=$(sed -n 's/^signing=//p' "$LAB/keys/fingerprints.env")"
+    say "its servers' logs: $(folder "$name")/log; trusted key: DD_REPO_KEY_FINGERPRINTS=$(sed -n 's/^signing=//p' "$SET/keys/fingerprints.env")"
     enter_host "$(cat "$(folder "$name")/pid")" bash -l || true
+}
+
+# The folder is shared: a setup that is under way and hosts of other processes are not ours to end.
+clean() {
+    local dir
+    [ -d "$LAB" ] || return 0
+    exec 9> "$LAB/lock"
+    flock -n 9 || die "a setup is under way in $LAB"
+    [ ! -e "$SET/ready" ] || [ ! -e "$TLS/ready" ] || begin > /dev/null
+    for dir in "$LAB"/hosts/*/; do
+        [ ! -d "$dir" ] || die "$(basename "$dir") is in use (by process $(cut -d ' ' -f 1 "$dir/owner")): host.sh destroy it first"
+    done
+    discard "$LAB"
 }
 
 command=${1:-}
@@ -267,11 +282,6 @@ case "$command" in
             *) die "intake up or down" ;;
         esac
         ;;
-    clean)
-        for dir in "$LAB"/hosts/*/; do
-            [ ! -d "$dir" ] || destroy "$(basename "$dir")"
-        done
-        rm -rf "$LAB"
-        ;;
+    clean) clean ;;
     *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -20,7 +20,7 @@ pub use host::Host;
 pub use sampling::{Process, Sample};
 pub use tree::{Entry, Tree};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -130,9 +130,8 @@ impl Keys {
 /// The fingerprint of a lab key: `signing` (it signs the good repositories), `next`, `stranger`,
 /// `expired` or `revoked`.
 pub fn fingerprint(name: &str) -> String {
-    let file = folder().join("keys/fingerprints.env");
-    let text =
-        std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: run script/lab first", file.display()));
+    let file = set().join("keys/fingerprints.env");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let prefix = format!("{name}=");
     text.lines()
         .find_map(|line| line.strip_prefix(&prefix))
@@ -159,15 +158,13 @@ pub(crate) fn host_sh(args: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_string()
 }
 
-/// Once in each test process: is the lab ready, and what did dead processes leave behind?
-pub(crate) fn begin() {
-    static BEGUN: OnceLock<Result<(), String>> = OnceLock::new();
-    let outcome = BEGUN.get_or_init(|| {
-        std::panic::catch_unwind(|| host_sh(&["begin"]))
-            .map(drop)
+/// The folder of this checkout's keys, packages (`debs`) and repositories. Asked for once in each test
+/// process, which also clears away the hosts that dead processes left behind.
+pub fn set() -> &'static Path {
+    static SET: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let outcome = SET.get_or_init(|| {
+        std::panic::catch_unwind(|| PathBuf::from(host_sh(&["begin"])))
             .map_err(|e| e.downcast_ref::<String>().cloned().unwrap_or_else(|| "host.sh begin failed".into()))
     });
-    if let Err(message) = outcome {
-        panic!("{message}");
-    }
+    outcome.as_deref().unwrap_or_else(|message| panic!("{message}"))
 }

@@ -69,10 +69,14 @@ fn namespace(pid: u32) -> Option<PathBuf> {
 }
 
 fn round(wanted: &PathBuf, seen: &mut BTreeSet<Process>) {
-    let Ok(entries) = fs::read_dir("/proc") else { return };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return;
+    };
     let pids = entries.flatten().filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
     for pid in pids.filter(|pid| namespace(*pid).as_ref() == Some(wanted)) {
-        let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
+        let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else {
+            continue;
+        };
         let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let program = fs::read_link(format!("/proc/{pid}/exe")).map(|p| p.display().to_string()).unwrap_or_default();
         // The way into the host, an instant before it becomes the command: no program of the host's.

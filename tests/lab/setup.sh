@@ -1,28 +1,47 @@
 #!/bin/bash
 # Sets the lab up: tools, certificates, signing keys, stand-in packages, repositories, base systems.
-# Idempotent: each part carries a stamp with the hash of its inputs and is built again only when that
-# differs. Safe to call from several processes at once.
+# Idempotent: each part lies in a folder named after the hash of the scripts that made it, and is there or
+# is built. Safe to call from several processes at once.
 set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/setup/common.sh"
 
-full=
-[ "${1:-}" != --full ] || full=1
 [ "$(id -u)" -eq 0 ] || die "the lab boots systems in name spaces of their own: run it as root"
-
-mkdir -p "$LAB" "$LAB/hosts"
+mkdir -p "$LAB/hosts"
 chmod 0755 "$LAB"
-exec 9>"$LAB/lock"
+exec 9> "$LAB/lock"
 flock 9
 
-"$SETUP/tools.sh"
-part tls "$(inputs tls.sh)-$(tls_age)" "$SETUP/tls.sh"
-part keys "$(inputs keys.sh)" "$SETUP/keys.sh"
-part debs "$(inputs debs.sh package.sh ../packages)-$(stamp keys)" "$SETUP/debs.sh"
-part repos "$(inputs repos.sh repository.sh)-$(stamp debs)-$(stamp keys)" "$SETUP/repos.sh"
-if [ -n "$full" ]; then
-    part full "$(inputs full.sh)-$(stamp repos)" "$SETUP/full.sh"
+"$SETUP/tools.sh" 9>&-
+
+# Certificates are valid for two years; after one there are new ones, and bases that trust them.
+if [ -z "$(find "$TLS/ready" -mtime -365 2>/dev/null)" ]; then
+    say "building the certificates"
+    discard "$TLS"
+    "$SETUP/tls.sh"
+    touch "$TLS/ready"
 fi
+
+if [ ! -e "$SET/ready" ]; then
+    say "building the keys, packages and repositories"
+    discard "$SET"
+    mkdir -p "$SET"
+    for part in keys debs repos; do
+        "$SETUP/$part.sh" 9>&- || die "building the $part failed"
+    done
+    touch "$SET/ready"
+fi
+# A set that is in use is as young as its last setup.
+touch "$SET"
+if [ "${1:-}" = --full ] && [ ! -e "$SET/full" ]; then
+    say "building the full-size package"
+    "$SETUP/full.sh" 9>&- || die "building the full-size package failed"
+    touch "$SET/full"
+fi
+
 "$SETUP/bases.sh"
-# The tests refuse to run against a lab that another checkout has set up differently.
-lab_inputs > "$LAB/ready"
+
+# Other checkouts' sets go a week after their last setup, if no host uses them.
+find "$LAB" -maxdepth 1 -name 'set-*' -mtime +7 | while read -r old; do
+    grep -qsxF "$old" "$LAB"/hosts/*/set || discard "$old"
+done

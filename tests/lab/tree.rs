@@ -26,10 +26,14 @@ pub struct Entry {
 impl Tree {
     /// Adds everything below `at`, which is `path` in the host.
     pub(super) fn add(&mut self, at: &Path, path: &str) {
-        let Ok(entries) = fs::read_dir(at) else { return };
+        let Ok(entries) = fs::read_dir(at) else {
+            return;
+        };
         for entry in entries.flatten() {
             let inside = format!("{path}/{}", entry.file_name().to_string_lossy());
-            let Ok(meta) = entry.path().symlink_metadata() else { continue };
+            let Ok(meta) = entry.path().symlink_metadata() else {
+                continue;
+            };
             let kind = meta.file_type();
             let whiteout = kind.is_char_device() && meta.rdev() == 0;
             let (kind, content) = if kind.is_file() {

@@ -7,7 +7,7 @@ set -euo pipefail
 
 suites=(bookworm trixie bullseye)
 include=systemd,systemd-sysv,dbus,ca-certificates,procps,iproute2,haproxy,passwd,adduser,perl-base
-hash=$(inputs bases.sh)-$(sha256sum < "$LAB/tls/ca.crt" | cut -c1-8)
+hash=$(inputs bases.sh)-$(sha256sum < "$TLS/ca.crt" | cut -c1-8)
 mkdir -p "$LAB/base"
 
 finish() {
@@ -19,7 +19,7 @@ finish() {
     rm -f "$root/etc/resolv.conf"
     # Nobody answers there, so a name that is not in /etc/hosts fails at once.
     echo "nameserver 127.0.0.1" > "$root/etc/resolv.conf"
-    install -m 0644 "$LAB/tls/ca.crt" "$root/usr/local/share/ca-certificates/ddinstall-lab.crt"
+    install -m 0644 "$TLS/ca.crt" "$root/usr/local/share/ca-certificates/ddinstall-lab.crt"
     chroot "$root" update-ca-certificates >/dev/null 2>&1
     # haproxy is there for the proxy's package only; the rest would change files behind a test's back.
     # tmp.mount: files in /tmp are to be seen from the outside.
@@ -33,7 +33,11 @@ finish() {
 
 build() {
     local suite=$1 root=$LAB/base/$1-$hash
-    rm -rf "$root.new"
+    # What a build that was killed left behind: its mounts go first.
+    ! mountpoint -q "$root.new/proc" || umount -R -l "$root.new/proc"
+    ! mountpoint -q "$root.new/sys" || umount -R -l "$root.new/sys"
+    ! mountpoint -q "$root.new/dev" || umount -R -l "$root.new/dev"
+    discard "$root.new"
     say "building the base system $suite"
     mmdebstrap --quiet --variant=minbase --include="$include" "$suite" "$root.new" > "$LAB/base/$suite.log" 2>&1 ||
         die "mmdebstrap $suite failed: $(tail -n 3 "$LAB/base/$suite.log")"
@@ -66,5 +70,7 @@ for old in "$LAB"/base/*-*; do
     case "$old" in
         *-"$hash") continue ;;
     esac
-    grep -qsxF "$old" "$LAB"/hosts/*/base || rm -rf "$old"
+    # Another checkout's current base, for a week.
+    [ -n "$(find "$old" -maxdepth 0 -mtime +7)" ] || continue
+    grep -qsxF "$old" "$LAB"/hosts/*/base || discard "$old"
 done

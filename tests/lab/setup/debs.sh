@@ -22,12 +22,12 @@ fips_proxy() {
 
 signing_keys() {
     local root=$WORK/keys id policies keyrings
-    id=$(sed -n 's/^signing=.*\(.\{16\}\)$/\1/p' "$LAB/keys/fingerprints.env")
+    id=$(sed -n 's/^signing=.*\(.\{16\}\)$/\1/p' "$SET/keys/fingerprints.env")
     policies=$root/etc/debsig/policies/$id
     keyrings=$root/usr/share/debsig/keyrings/$id
     mkdir -p "$root/usr/share/datadog-signing-keys" "$policies" "$keyrings"
-    cp "$LAB/keys/keyring.gpg" "$root/usr/share/datadog-signing-keys/keyring.gpg"
-    cp "$LAB/keys/keyring.gpg" "$keyrings/keyring.gpg"
+    cp "$SET/keys/keyring.gpg" "$root/usr/share/datadog-signing-keys/keyring.gpg"
+    cp "$SET/keys/keyring.gpg" "$keyrings/keyring.gpg"
     sed "s/@ID@/$id/" "$FROM/signing-keys/datadog.pol" > "$policies/datadog.pol"
     control "$root" datadog-signing-keys "1:$1-1" "" "Signing keys of the packages (a stand-in for tests)"
     install -m 0755 "$FROM/signing-keys/"{postinst,postrm} "$root/DEBIAN/"

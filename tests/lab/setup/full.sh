@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck disable=SC1091 # written by keys.sh
-. "$LAB/keys/fingerprints.env"
+. "$SET/keys/fingerprints.env"
 # shellcheck source=tests/lab/setup/package.sh
 . "$SETUP/package.sh"
 # shellcheck source=tests/lab/setup/repository.sh
@@ -32,7 +32,7 @@ mkdir "$BULK"
         close $out or die "$dir: $!";
     }' "$BULK" 15000
 
-rm -rf "$LAB/repo/full" "$LAB"/debs/*.full.deb
+rm -rf "$SET/repo/full" "$SET"/debs/*.full.deb
 # xz at its lowest level, as many threads as there are: the real one is packed harder and unpacks as fast.
 COMPRESSION=-Zxz LEVEL=1 DPKG_DEB_THREADS_MAX=2 agent 7.58.9 classic full
 # shellcheck disable=SC2154 # from fingerprints.env

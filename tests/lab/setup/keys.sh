@@ -5,8 +5,8 @@ set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
 
-keys=$LAB/keys
-rm -rf "$keys" "$LAB/key-host"
+keys=$SET/keys
+rm -rf "$keys" "$SET/key-host"
 mkdir -p "$keys/home"
 chmod 0700 "$keys/home"
 export GNUPGHOME=$keys/home
@@ -44,8 +44,8 @@ cat "$keys/signing.gpg" "$keys/next.gpg" > "$keys/keyring.gpg"
 
 files=(DATADOG_APT_KEY_CURRENT DATADOG_APT_KEY_06462314 DATADOG_APT_KEY_C0962C7D DATADOG_APT_KEY_F14F620E DATADOG_APT_KEY_382E94DE)
 serve() {
-    mkdir -p "$LAB/key-host/$1"
-    cp "$keys/$2.asc" "$LAB/key-host/$1/$3.public"
+    mkdir -p "$SET/key-host/$1"
+    cp "$keys/$2.asc" "$SET/key-host/$1/$3.public"
 }
 for mood in stranger expired revoked; do
     for file in "${files[@]}"; do
@@ -57,9 +57,9 @@ serve good next DATADOG_APT_KEY_06462314
 serve good signing DATADOG_APT_KEY_C0962C7D
 serve good expired DATADOG_APT_KEY_F14F620E
 serve good expired DATADOG_APT_KEY_382E94DE
-mkdir -p "$LAB/key-host/notfound" "$LAB/key-host/html" "$LAB/key-host/empty"
+mkdir -p "$SET/key-host/notfound" "$SET/key-host/html" "$SET/key-host/empty"
 for file in "${files[@]}"; do
     echo '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to the guest network.</body></html>' \
-        > "$LAB/key-host/html/$file.public"
-    : > "$LAB/key-host/empty/$file.public"
+        > "$SET/key-host/html/$file.public"
+    : > "$SET/key-host/empty/$file.public"
 done

@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 
 FROM=$(cd "$SETUP/../packages" && pwd)
-DEBS=$LAB/debs
-WORK=$(mktemp -d "$LAB/build.XXXXXX")
+DEBS=$SET/debs
+WORK=$(mktemp -d "$SET/build.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 
 # control ROOT PACKAGE VERSION DEPENDS DESCRIPTION

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck disable=SC1091 # written by keys.sh
-. "$LAB/keys/fingerprints.env"
+. "$SET/keys/fingerprints.env"
 # shellcheck source=tests/lab/setup/repository.sh
 . "$SETUP/repository.sh"
 
@@ -12,7 +12,7 @@ proxy=(datadog-fips-proxy_1.1.10-1_amd64 datadog-fips-proxy_1.1.14-1_amd64 datad
 agents=(datadog-agent_{7.40.1,7.44.1,7.58.2,7.78.1}-1_amd64)
 classic=(datadog-agent_{7.40.1,7.44.1,7.58.2}-1_amd64)
 
-rm -rf "$LAB/repo"
+rm -rf "$SET/repo"
 # shellcheck disable=SC2154 # from fingerprints.env
 {
     repository good "$signing" "${agents[@]}" "${proxy[@]}"
@@ -26,14 +26,14 @@ rm -rf "$LAB/repo"
     repository tampered "$signing" "${agents[@]}" "${proxy[@]}"
     repository tampered-package "$signing" "${agents[@]}" "${proxy[@]}"
 }
-mkdir -p "$LAB/repo/missing"
+mkdir -p "$SET/repo/missing"
 
 # The index is changed after it was signed: to another size and, compressed or not, other hashes.
-index=$LAB/repo/tampered/dists/stable/7/binary-amd64/Packages
+index=$SET/repo/tampered/dists/stable/7/binary-amd64/Packages
 sed -i 's/^Priority: extra$/Priority: important/' "$index"
 gzip -9nc "$index" > "$index.gz"
 # One byte of a package is changed; the index is honest.
-agent=$LAB/repo/tampered-package/pool/d/da/datadog-agent_7.78.1-1_amd64.deb
+agent=$SET/repo/tampered-package/pool/d/da/datadog-agent_7.78.1-1_amd64.deb
 cp "$agent" "$agent.new"
 printf X | dd of="$agent.new" bs=1 seek=2000 conv=notrunc status=none
 mv "$agent.new" "$agent"

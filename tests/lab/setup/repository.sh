@@ -3,13 +3,13 @@
 
 # repository NAME FINGERPRINT|none DEB… : DEB without its .deb; a fault's name behind _amd64 is dropped.
 repository() {
-    local key=$2 root=$LAB/repo/$1 deb file arch
+    local key=$2 root=$SET/repo/$1 deb file arch
     local dist=$root/dists/stable
     shift 2
     mkdir -p "$root/pool/d/da"
     for deb; do
         file=${deb%_amd64*}_amd64.deb
-        ln "$LAB/debs/$deb.deb" "$root/pool/d/da/$file"
+        ln "$SET/debs/$deb.deb" "$root/pool/d/da/$file"
     done
     for arch in amd64 arm64; do
         mkdir -p "$dist/7/binary-$arch"
@@ -28,7 +28,7 @@ repository() {
     # An expired key can only sign at a time when it was valid.
     local now=()
     [ "$key" != "${expired:-}" ] || now=(--faked-system-time 20190601T000000)
-    export GNUPGHOME=$LAB/keys/home
+    export GNUPGHOME=$SET/keys/home
     gpg --batch --quiet "${now[@]}" --digest-algo SHA512 -u "$key" --clearsign -o "$dist/InRelease" "$dist/Release" 2>/dev/null
     gpg --batch --quiet "${now[@]}" --digest-algo SHA512 -u "$key" --armor --detach-sign -o "$dist/Release.gpg" "$dist/Release" 2>/dev/null
     gpgconf --kill all

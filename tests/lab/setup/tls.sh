@@ -4,9 +4,9 @@ set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
 
-rm -rf "$LAB/tls"
-mkdir -p "$LAB/tls/db"
-cd "$LAB/tls"
+rm -rf "$TLS"
+mkdir -p "$TLS/db"
+cd "$TLS"
 
 names=(keys.test mirror.test "*.mirror.test")
 for site in datadoghq.com us3.datadoghq.com us5.datadoghq.com ap1.datadoghq.com datadoghq.eu ddog-gov.com; do
