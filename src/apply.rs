@@ -282,7 +282,12 @@ impl Run<'_> {
         if self.hold.is_none() {
             self.hold = Some(Hold::engage(host, &all)?);
         }
-        Manager::Apt.install(session, &specs, change)?;
+        let installed = Manager::Apt.install(session, &specs, change);
+        // The vendor's signing-keys package writes the keyring, too.
+        if let Some(repository) = &self.context.repository {
+            self.receipt.follow(host, &repository.keyring.display().to_string())?;
+        }
+        installed?;
         self.receipt.done(host)
     }
 

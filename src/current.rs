@@ -134,6 +134,12 @@ impl Current {
         self.listeners.iter().filter(|l| !of_proxy(l)).collect()
     }
 
+    /// The proxy's ports that the proxy does not listen on.
+    pub fn closed_ports(&self) -> Vec<u16> {
+        let of_proxy = |l: &&Listener| l.owner.as_ref().is_none_or(|o| o.unit.as_deref() == Some(PROXY_UNIT));
+        PORTS.filter(|port| !self.listeners.iter().filter(of_proxy).any(|l| l.port == *port)).collect()
+    }
+
     /// Owner and group names to ids. None while `dd-agent` does not exist yet.
     pub fn attributes(&self, rights: crate::desired::Rights) -> Option<Attributes> {
         let uid = if rights.owner == AGENT_USER { self.agent_user?.0 } else { 0 };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Asked;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Host, Stored};
+use crate::host::{Attributes, Host, Stored, system};
 
 pub const STATE: &str = "/var/lib/ddinstall";
 pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
@@ -191,6 +191,21 @@ impl Receipt {
             step.done = true;
         }
         self.save(host)
+    }
+
+    /// A package's script rewrote a file that this run wrote: what it is now is what may be taken back.
+    pub fn follow(&mut self, host: &Host, path: &str) -> Result<()> {
+        let Some(now) = host.read(path)? else { return Ok(()) };
+        let hash = system::sha256_hex(&now.bytes);
+        for undo in self.run()?.steps.iter_mut().flat_map(|step| &mut step.undo) {
+            match undo {
+                Undo::RemoveFile { path: of, written } | Undo::RestoreFile { path: of, written, .. } if of == path => {
+                    written.clone_from(&hash);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub fn end(&mut self, host: &Host, outcome: Outcome) -> Result<()> {

@@ -90,7 +90,7 @@ impl Step {
             Step::File(file) => format!("change {}", file.path),
             Step::Keyring { path, from } => format!("create {path} with the signing keys of {from}"),
             Step::Packages(changes) => describe_packages(changes),
-            Step::AfterPackages { path, from, .. } => format!("create {path} {from}"),
+            Step::AfterPackages { path, from, .. } => format!("create {path} {from}").trim_end().to_owned(),
             Step::Group { user, group } => format!("add {user} to the group {group}"),
             Step::Enable { unit } => format!("enable {unit}"),
             Step::Start { unit, running: true, .. } => format!("restart {unit}"),

@@ -46,7 +46,7 @@ pub fn look(
     let fetched = keys::fetch(&client, &urls, &trusted, std::time::SystemTime::now(), session.events)?;
     let keyring = keys::keyring(&fetched.keys);
     let names: Vec<&str> = wanted.iter().map(|change| change.name.as_str()).collect();
-    let available = Manager::Apt.verify(session, repository, &keyring, &names)?;
+    let available = Manager::Apt.verify(session, repository, &keyring, &names).map_err(|e| fetched.explain(e))?;
     let mut supply = Supply { keyring, packages: Vec::new(), needs: Needs::default(), notes: fetched.notes };
     for change in wanted {
         supply.take(change, desired, current, &available, repository)?;

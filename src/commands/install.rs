@@ -1,5 +1,7 @@
 //! `ddinstall install`: brings the host to the described state, and proves it.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Hold, Lock, Locking};
+use crate::packages::Repository;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, LOCK};
 use crate::report::json::Document;
@@ -106,6 +109,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
+    clear_away(session, &prepared.desired)?;
     let log = session.journal.open(host).map_err(nothing)?;
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
     show_plan(session, &prepared);
@@ -152,8 +156,22 @@ fn prove(session: &Session, prepared: Prepared, done: &mut Done, reach: Reach) -
     Ok(())
 }
 
+/// Removes what a killed run was writing, and the proof of a state that is about to change.
+fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
+    let Repository { list, keyring, .. } = Repository::vendor("");
+    let files = desired.files.iter().map(|wish| Path::new(wish.path)).chain([&*list, &*keyring, Path::new(PROOF)]);
+    let folders: BTreeSet<&Path> = files.filter_map(Path::parent).collect();
+    for folder in folders {
+        for name in session.host.remove_leftovers(folder)? {
+            session.events.log(format!("removed {}, which a killed run left", folder.join(name).display()));
+        }
+    }
+    session.host.remove_file(PROOF).map(|_| ())
+}
+
 fn show_plan(session: &Session, prepared: &Prepared) {
     if session.format == Format::Text {
+        session.terminal.rest();
         let mut redactor = session.redactor.clone();
         redactor.learn_plan(&prepared.plan);
         print(&text::plan(&prepared.plan, &[], true, &redactor, session.style));

@@ -42,6 +42,15 @@ pub struct Connection {
     pub pid: u32,
 }
 
+/// Ports as people write them: `9803-9805, 9818`. `ports` must be in order.
+pub fn ranges(ports: &[u16]) -> String {
+    let runs = ports.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(u16::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
 type Read<T> = std::result::Result<T, ReadFailure>;
 
 /// The listeners on these ports, sorted by port and address. `likely` are processes to look at first (those of the proxy's

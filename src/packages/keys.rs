@@ -133,7 +133,27 @@ pub struct KeyFile {
 pub struct Fetched {
     pub keys: Vec<Key>,
     pub notes: Vec<String>,
+    /// As in [`KeyFile`].
+    pub left_out: Vec<(String, Reason)>,
 }
+
+impl Fetched {
+    /// Why a signature did not count: it is of a key that was left out.
+    pub fn explain(&self, error: Error) -> Error {
+        let of = |(fingerprint, _): &&(String, Reason)| {
+            fingerprint.len() >= 16 && error.what.contains(&fingerprint[fingerprint.len() - 16..])
+        };
+        match self.left_out.iter().find(of) {
+            Some((_, Reason::Untrusted)) | None => error,
+            Some((fingerprint, reason)) => {
+                let what = format!("{}: key {fingerprint} is left out, for {reason}", error.what);
+                Error { what, ..error }.hint(RENEW)
+            }
+        }
+    }
+}
+
+const RENEW: &str = "the keys of this repository must be renewed by whoever signs it";
 
 /// Reads one key file: binary, or any number of armored blocks. `source` is its URL or path, for the error (exit code 5).
 pub fn read(source: &str, data: &[u8], trusted: &[Fingerprint], now: SystemTime) -> Result<KeyFile> {
@@ -186,7 +206,7 @@ pub fn choose(files: Vec<(String, Result<Vec<u8>>)>, trusted: &[Fingerprint], no
     for error in failures {
         notes.push(format!("one signing key file is left out: {error}"));
     }
-    for (fingerprint, reason) in left_out {
+    for (fingerprint, reason) in &left_out {
         notes.push(format!("signing key {fingerprint} is left out: {reason}"));
     }
     for key in &usable {
@@ -194,7 +214,7 @@ pub fn choose(files: Vec<(String, Result<Vec<u8>>)>, trusted: &[Fingerprint], no
             notes.push(format!("signing key {}: {note}", key.0.fingerprint));
         }
     }
-    Ok(Fetched { keys: usable, notes })
+    Ok(Fetched { keys: usable, notes, left_out })
 }
 
 /// A binary keyring of these keys: each once, in the order of their fingerprints, so that equal keys give equal bytes.
@@ -262,7 +282,10 @@ fn none_usable(mut failures: Vec<Error>, seen: Vec<String>, left_out: &[(String,
         for other in failures {
             first = first.detail(other.what);
         }
-        return first;
+        return match first.hint {
+            Some(_) => first,
+            None => first.hint("check the address of the keys; TESTING_KEYS_URL names that of a mirror"),
+        };
     }
     let untrusted = left_out.iter().filter(|(_, r)| *r == Reason::Untrusted);
     let untrusted: Vec<_> = untrusted.map(|(f, _)| f.as_str()).collect();
@@ -285,7 +308,7 @@ fn none_usable(mut failures: Vec<Error>, seen: Vec<String>, left_out: &[(String,
     if in_future {
         error.hint("check the clock of this host")
     } else if untrusted.is_empty() {
-        error.hint("the keys of this repository must be renewed by whoever signs it")
+        error.hint(RENEW)
     } else {
         error.hint(format!(
             "if this is your own mirror, compare the fingerprint with the one its owner gives you, then name it: \

@@ -71,14 +71,14 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
 }
 
 fn change(wish: &FileWish, stored: Option<&Stored>, target: Target, fresh: Attributes, agent: (u32, u32)) -> FilePlan {
-    let Target { bytes, mut changes, notes } = target;
+    let Target { bytes: after, mut changes, notes } = target;
     let mut rights = fresh;
     if let Some(stored) = stored {
         match mistake(&stored.meta, agent, wish.rights.is_public()) {
             None => rights = stored.meta.attributes(),
             Some(why) => changes.push(format!("owner and mode: {why}")),
         }
-        if stored.bytes == bytes && stored.meta.attributes() == rights {
+        if stored.bytes == after && stored.meta.attributes() == rights {
             return FilePlan::Nothing { notes };
         }
     }
@@ -91,11 +91,12 @@ fn change(wish: &FileWish, stored: Option<&Stored>, target: Target, fresh: Attri
     let change = FileChange {
         path: wish.path.into(),
         before: stored.cloned(),
-        after: bytes,
         rights,
         rights_text,
         changes,
-        read_by: wish.read_by,
+        // What keeps others out alone is no reason to read it again.
+        read_by: wish.read_by.filter(|_| stored.is_none_or(|s| s.bytes != after || !agent_reads(&s.meta, agent))),
+        after,
     };
     FilePlan::Change { change: Box::new(change), notes }
 }
@@ -105,7 +106,6 @@ fn change(wish: &FileWish, stored: Option<&Stored>, target: Target, fresh: Attri
 /// `agent` is the (uid, gid) of the Agent's user; a `public` file may be read by everybody.
 pub fn mistake(meta: &FileMeta, agent: (u32, u32), public: bool) -> Option<String> {
     let mode = meta.mode;
-    let agent_reads = (meta.uid == agent.0 && mode & 0o400 != 0) || (meta.gid == agent.1 && mode & 0o040 != 0);
     if mode & if public { 0o003 } else { 0o007 } != 0 {
         Some(format!("mode {mode:04o} lets every user in"))
     } else if mode & 0o020 != 0 {
@@ -114,11 +114,15 @@ pub fn mistake(meta: &FileMeta, agent: (u32, u32), public: bool) -> Option<Strin
         Some(format!("mode {mode:04o} makes it executable or special"))
     } else if ![0, agent.0].contains(&meta.uid) {
         Some(format!("it belongs to user {}, neither root nor {AGENT_USER}", meta.uid))
-    } else if !public && !agent_reads {
+    } else if !public && !agent_reads(meta, agent) {
         Some(format!("owner, group and mode {mode:04o} keep {AGENT_USER} out"))
     } else {
         None
     }
+}
+
+fn agent_reads(meta: &FileMeta, (uid, gid): (u32, u32)) -> bool {
+    (meta.uid == uid && meta.mode & 0o400 != 0) || (meta.gid == gid && meta.mode & 0o040 != 0) || meta.mode & 0o004 != 0
 }
 
 fn edited(

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::current::Current;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, Wanted};
 use crate::error::Result;
-use crate::host::{Attributes, Stored};
+use crate::host::{Attributes, Stored, sockets};
 use crate::packages::Repository;
 use crate::step::{FileChange, PackageChange, Step};
 use crate::types::{Pin, Version};
@@ -173,6 +173,9 @@ impl Plan {
                 None if context.replaced.iter().any(|name| name == package) => format!("{package} was replaced"),
                 None if context.resume => "an earlier run was cut off before it was done".into(),
                 None if !running && !later => "it does not run".into(),
+                None if unit == PROXY_UNIT && !later && !current.closed_ports().is_empty() => {
+                    format!("it does not listen on {}", sockets::ranges(&current.closed_ports()))
+                }
                 None if satellite_rests && !later => "what must run beside it does not".into(),
                 None => continue,
             };

@@ -115,13 +115,16 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
     }
     let _ = writeln!(
         out,
-        "{} checks passed, {} warnings, {} not looked at.",
+        "{} checks passed, {}, {} not looked at.",
         count(Status::Pass),
-        count(Status::Warn),
+        match count(Status::Warn) {
+            1 => "1 warning".into(),
+            n => format!("{n} warnings"),
+        },
         count(Status::Skipped)
     );
     if let Some(path) = proof {
-        let _ = writeln!(out, "Proof for your auditor: {path} (`ddinstall verify` makes it anew).");
+        let _ = writeln!(out, "Proof for your auditor: {path} (`ddinstall verify --format json` prints a new one).");
     }
     out
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::current::Current;
 use crate::desired::{Desired, PORTS, PROXY_UNIT};
 use crate::facts::{Facts, Init};
-use crate::host::sockets::{Probe, http_get};
+use crate::host::sockets::{Probe, http_get, ranges};
 use crate::host::{Host, units};
 
 use super::{Check, Reach};
@@ -32,12 +32,12 @@ pub(super) fn checks(facts: &Facts, desired: &Desired, current: &Current, reach:
 fn ports(current: &Current, root: bool) -> Check {
     let expected = format!("ports {} to {}, all held by {PROXY_UNIT}", PORTS.start(), PORTS.end());
     let check = Check::new("proxy.ports", "the proxy listens on its ports", expected);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut closed) = (Vec::new(), Vec::new());
     let mut unseen = false;
     for port in PORTS {
         let listeners: Vec<_> = current.listeners.iter().filter(|l| l.port == port).collect();
         if listeners.is_empty() {
-            wrong.push(format!("nobody listens on {port}"));
+            closed.push(port);
         }
         for listener in listeners {
             match &listener.owner {
@@ -47,16 +47,22 @@ fn ports(current: &Current, root: bool) -> Check {
             }
         }
     }
-    if !wrong.is_empty() {
-        return check
-            .fails(wrong.join("; "), format!("stop what holds the port, then: systemctl restart {PROXY_UNIT}"));
+    let restart = format!("systemctl restart {PROXY_UNIT}");
+    let strangers = !wrong.is_empty();
+    if !closed.is_empty() {
+        wrong.push(format!("nobody listens on {}", ranges(&closed)));
+    }
+    if strangers {
+        return check.fails(wrong.join("; "), format!("stop what holds the port, then: {restart}"));
+    }
+    if !closed.is_empty() {
+        return check.fails(wrong.join("; "), format!("`ddinstall install`, or: {restart}"));
     }
     if unseen && !root {
         return check.unknown("all ports are listened on; by whom, only root may see");
     }
     if unseen {
-        return check
-            .fails("a port is held by a process that is in no unit", format!("systemctl restart {PROXY_UNIT}"));
+        return check.fails("a port is held by a process that is in no unit", restart);
     }
     check.passes(format!("all {} of them", PORTS.count()))
 }

@@ -74,17 +74,25 @@ fn round(wanted: &PathBuf, seen: &mut BTreeSet<Process>) {
     };
     let pids = entries.flatten().filter_map(|e| e.file_name().to_string_lossy().parse::<u32>().ok());
     for pid in pids.filter(|pid| namespace(*pid).as_ref() == Some(wanted)) {
+        let program = program_of(pid);
         let Ok(args) = fs::read(format!("/proc/{pid}/cmdline")) else {
             continue;
         };
         let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let program = fs::read_link(format!("/proc/{pid}/exe")).map(|p| p.display().to_string()).unwrap_or_default();
+        // What was read may be of two programs, where one became the other meanwhile.
+        if program_of(pid) != program {
+            continue;
+        }
         // The way into the host, an instant before it becomes the command: no program of the host's.
         if program.ends_with("/nsenter") {
             continue;
         }
         seen.insert(Process { program, args: parts(&args), env: parts(&env) });
     }
+}
+
+fn program_of(pid: u32) -> String {
+    fs::read_link(format!("/proc/{pid}/exe")).map(|p| p.display().to_string()).unwrap_or_default()
 }
 
 fn parts(bytes: &[u8]) -> Vec<String> {

@@ -32,8 +32,13 @@ pub fn lock_in(text: &str) -> Option<Lock> {
                 holder: by.and_then(|(_, by)| holder(by)),
             });
         }
-        if let Some((_, by)) = line.split_once("locked by another process with pid ") {
-            return Some(Lock { file: "/var/lib/dpkg/lock".into(), holder: holder(by) });
+        // dpkg: `was locked by another process with pid 7`; from 1.22 on `was locked by /usr/bin/apt-get process with pid 7`.
+        if let Some((by, pid)) =
+            line.split_once(" was locked by ").and_then(|(_, by)| by.split_once(" process with pid "))
+        {
+            let name = by.rsplit('/').next().filter(|name| *name != "another").map(str::to_owned);
+            let holder = holder(pid).map(|holder| Holder { name, ..holder });
+            return Some(Lock { file: "/var/lib/dpkg/lock".into(), holder });
         }
     }
     None
@@ -236,5 +241,8 @@ mod tests {
         let dpkg = "dpkg: error: dpkg frontend lock was locked by another process with pid 77";
         let holder = lock_in(dpkg).unwrap().holder.unwrap();
         assert_eq!((holder.pid, holder.name), (77, None));
+        let new = "dpkg: error: dpkg frontend lock was locked by /usr/bin/apt-get process with pid 132\nnote: x";
+        let holder = lock_in(new).unwrap().holder.unwrap();
+        assert_eq!((holder.pid, holder.name.as_deref()), (132, Some("apt-get")));
     }
 }

@@ -267,10 +267,11 @@ fn failed_download(output: &Output) -> Error {
     let error = if text.contains("enough free space") || text.contains("No space left") {
         plain(Kind::Prerequisite, "there is not enough room for the download")
             .hint("make room in /var/cache/apt/archives, then run again")
-    } else if text.contains("Unable to locate package")
-        || text.contains("was not found")
-        || text.contains("no installation candidate")
-    {
+    } else if text.contains("Version '") && text.contains("was not found") {
+        plain(Kind::Repository, "the repository serves an older index than the one that apt has read here before").hint(
+            "a mirror was put back to an older state, or somebody replays an old index: use one that is up to date",
+        )
+    } else if text.contains("Unable to locate package") || text.contains("no installation candidate") {
         let apt = text.lines().find_map(|l| l.strip_prefix("E: "));
         let what = format!("a package is not to be had: {}", apt.unwrap_or_default());
         Error::new(Kind::Repository, what).hint("check its version, and the repository's URL, suite and component")
