@@ -99,9 +99,9 @@ fn much_output_is_bounded_and_its_end_kept() {
 #[test]
 fn a_status_descriptor_is_heard() {
     let mut status = Vec::new();
-    // The last argument is the number of the descriptor.
-    let out = Command::new("sh")
-        .args(["-c", "fd=${1#fd=}; eval \"echo 42 >&$fd\"; echo out > /dev/stdout; echo more", "sh"])
+    // The last argument is the number of the descriptor. (dash knows those of one digit only.)
+    let out = Command::new("bash")
+        .args(["-c", "echo 42 >&${1#fd=}; echo out > /dev/stdout; echo more", "bash"])
         .status_fd("fd=")
         .never_kill()
         .on_line(|stream, line| {
