@@ -12,6 +12,10 @@ use crate::host::{Host, units, users};
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     Debian,
+    /// Red Hat Enterprise Linux and its kin: dnf or yum.
+    RedHat,
+    /// SUSE Linux Enterprise and openSUSE: zypper.
+    Suse,
     /// None that this program can serve.
     Other,
 }
