@@ -195,12 +195,14 @@ impl Run<'_> {
                 let what = format!("`{}` was reached before it was planned (a mistake in ddinstall)", step.describe());
                 return Err(Error::new(Kind::PackageManager, what));
             }
+            Step::ImportKeys { keys } => Undo::RemovePackages { names: keys.clone() },
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
             Step::Start { unit, running, .. } => Undo::Unit { unit: unit.clone(), ran: *running },
         };
         self.receipt.intend(host, step.describe(), vec![undo])?;
         match step {
+            Step::ImportKeys { .. } => Manager::of(host)?.import_keys(self.job.session)?,
             Step::Group { user, group } => users::add_to_group(host, user, group)?,
             Step::Enable { unit } => units::enable(host, &[unit])?,
             Step::Start { unit, .. } => self.start(unit)?,
@@ -249,18 +251,19 @@ impl Run<'_> {
 
     fn packages(&mut self, changes: &[PackageChange], step: &Step) -> Result<()> {
         let (host, session) = (self.job.host(), self.job.session);
+        let manager = Manager::of(host)?;
         let specs: Vec<PackageSpec> = changes.iter().map(PackageChange::spec).collect();
         let mut all = vec![PROXY_UNIT, AGENT_UNIT];
         all.extend(SATELLITES);
         // What an interrupted transaction left is finished first, and that runs scriptlets, too.
-        if Manager::Apt.was_interrupted(host)? {
+        if manager.was_interrupted(host)? {
             self.hold = Some(Hold::engage(host, &all)?);
         }
         if let Some(repository) = &self.context.repository {
-            Manager::Apt.refresh(session, repository)?;
+            repository.refresh(session)?;
         }
         let change = if self.job.request.allow_downgrade { Change::Downgrade } else { Change::Upgrade };
-        Manager::Apt.download(session, &specs, change)?;
+        manager.download(session, &specs, change)?;
         let mut undo = Vec::new();
         let absent: Vec<String> = changes.iter().filter(|c| c.from.is_none()).map(|c| c.name.clone()).collect();
         if !absent.is_empty() {
@@ -282,10 +285,10 @@ impl Run<'_> {
         if self.hold.is_none() {
             self.hold = Some(Hold::engage(host, &all)?);
         }
-        let installed = Manager::Apt.install(session, &specs, change);
+        let installed = manager.install(session, &specs, change);
         // The vendor's signing-keys package writes the keyring, too.
         if let Some(repository) = &self.context.repository {
-            self.receipt.follow(host, &repository.keyring.display().to_string())?;
+            self.receipt.follow(host, &repository.keyring().display().to_string())?;
         }
         installed?;
         self.receipt.done(host)

@@ -53,7 +53,6 @@ pub struct Facts {
     pub kernel_fips: Option<bool>,
     /// The kernel's lockdown mode; None where it does not say.
     pub lockdown: Option<Lockdown>,
-    pub apt: bool,
 }
 
 impl Facts {
@@ -67,7 +66,6 @@ impl Facts {
             root: users::effective_is_root(),
             kernel_fips: system::kernel_fips(host).unwrap_or(None),
             lockdown: system::lockdown(host).unwrap_or(None),
-            apt: host.meta("/usr/bin/apt-get")?.is_some(),
         })
     }
 }
@@ -108,7 +106,15 @@ pub fn parse(bytes: &[u8]) -> std::result::Result<Distribution, String> {
     }
     let like = parsed.id_like.to_ascii_lowercase();
     let is = |name: &str| id == name || like.split_whitespace().any(|word| word == name);
-    let family = if is("debian") || is("ubuntu") { Family::Debian } else { Family::Other };
+    let family = if is("debian") || is("ubuntu") {
+        Family::Debian
+    } else if ["rhel", "fedora", "centos"].into_iter().any(is) {
+        Family::RedHat
+    } else if ["suse", "sles"].into_iter().any(is) {
+        Family::Suse
+    } else {
+        Family::Other
+    };
     let name = [parsed.pretty_name, parsed.name].into_iter().find(|n| !n.is_empty()).unwrap_or_else(|| id.clone());
     Ok(Distribution { id, version: parsed.version_id, name, family })
 }

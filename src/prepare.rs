@@ -52,7 +52,7 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     if asked.flavor.is_none() {
         asked.flavor = installed_flavor(host)?;
     }
-    notes.extend(prerequisites::platform(&facts, &asked, writes)?);
+    notes.extend(prerequisites::platform(host, &facts, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
     if let Some(version) = current.agent_version() {
@@ -66,7 +66,7 @@ fn installed_flavor(host: &Host) -> Result<Option<Flavor>> {
     let agents = Flavor::ALL.into_iter().filter(|flavor| flavor.is_agent());
     let agents: Vec<Flavor> = agents.collect();
     let names: Vec<&str> = agents.iter().map(|flavor| flavor.package()).collect();
-    let found = Manager::Apt.installed(host, &names)?;
+    let found = Manager::of(host)?.installed(host, &names)?;
     let there = agents.into_iter().zip(found).find(|(_, found)| found.as_ref().is_some_and(Installed::is_whole));
     Ok(there.map(|(flavor, _)| flavor).filter(|flavor| *flavor != Flavor::Agent))
 }
@@ -75,9 +75,10 @@ fn installed_flavor(host: &Host) -> Result<Option<Flavor>> {
 /// and a repository that cannot be trusted stops the run here.
 pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prepared> {
     let host = session.host;
+    let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
     prerequisites::request(request, &asked, &current)?;
-    prerequisites::flavors(&asked, &current)?;
+    prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {
         packages: plan::wanted_packages(&desired, &current),
@@ -95,16 +96,16 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     if !context.packages.is_empty() {
         context.agent_is_ours |= context.packages.iter().any(|change| change.name == agent && change.from.is_none());
         context.packages_done = false;
-        let repository = supply::repository(&request.sources, &facts.architecture);
+        let repository = supply::repository(host, manager, &request.sources, &facts.architecture);
         context.keys_url = request.sources.keys_url.clone();
-        context.repository_files = [host.read(&repository.list)?, host.read(&repository.keyring)?];
+        context.repository_files = [host.read(repository.entry())?, host.read(repository.keyring())?];
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.
     let mut plan = Plan::new(&desired, &current, &context)?;
     prerequisites::ports(&asked, &current)?;
     if !plan.is_empty() && online {
-        prerequisites::disk(host, Needs::default())?;
+        prerequisites::disk(host, manager, Needs::default())?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
         let supply = supply::look(session, request, repository, &desired, &current, &context.packages)?;
@@ -112,11 +113,13 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.
         let kept = keyring.as_ref().filter(|there| supply::covers(&there.bytes, &supply.keyring));
-        context.keyring = Some(kept.map_or(supply.keyring, |there| there.bytes.clone()));
+        let keyring = kept.map_or(supply.keyring, |there| there.bytes.clone());
+        context.missing_keys = manager.missing_keys(host, &keyring)?;
+        context.keyring = Some(keyring);
         context.packages = supply.packages;
         context.packages_done = context.packages.is_empty();
         prerequisites::downgrade(request, &context.packages)?;
-        prerequisites::disk(host, supply.needs)?;
+        prerequisites::disk(host, manager, supply.needs)?;
         plan = Plan::new(&desired, &current, &context)?;
     }
     notes.extend(prerequisites::agent_version(request, &asked, &context.packages, &current)?);

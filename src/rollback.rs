@@ -68,14 +68,15 @@ impl Left {
             }
             Undo::RemovePackages { names } => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let removed = Manager::Apt.remove(session, &names, false);
+                let removed = Manager::of(host).and_then(|manager| manager.remove(session, &names, false));
                 self.note(events, &format!("remove {}", names.join(", ")), removed);
             }
             Undo::RestorePackage { name, version } => {
                 let specs = [PackageSpec::exactly(name, version)];
-                let back = Manager::Apt
-                    .download(session, &specs, Change::Downgrade)
-                    .and_then(|()| Manager::Apt.install(session, &specs, Change::Downgrade));
+                let back = Manager::of(host).and_then(|manager| {
+                    manager.download(session, &specs, Change::Downgrade)?;
+                    manager.install(session, &specs, Change::Downgrade)
+                });
                 self.note(events, &format!("bring {name} {version} back"), back);
             }
             Undo::LeaveGroup { user, group } => {

@@ -4,9 +4,10 @@
 use crate::current::Current;
 use crate::desired::{Desired, Wanted};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::net;
-use crate::packages::versions::choose;
-use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, keys};
+use crate::packages::versions::{choose, compare_debian};
+use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, apt, keys, rpm};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
 use crate::types::Pin;
@@ -19,15 +20,35 @@ pub struct Supply {
     pub notes: Vec<String>,
 }
 
-/// The repository that a request names.
-pub fn repository(sources: &Sources, architecture: &str) -> Repository {
-    let architecture = if architecture == "aarch64" { "arm64" } else { "amd64" };
-    Repository {
-        url: sources.apt_url.clone(),
-        suite: sources.suite.clone(),
-        component: sources.component.clone(),
-        ..Repository::vendor(architecture)
-    }
+/// The repository that a request names, for a host of this architecture (as the kernel names it).
+pub fn repository(host: &Host, manager: Manager, sources: &Sources, architecture: &str) -> Repository {
+    let [entry, keyring] = manager.repository_files();
+    let above = match manager {
+        Manager::Apt => {
+            let architecture = if architecture == "aarch64" { "arm64" } else { "amd64" };
+            return Repository::Apt(apt::Repository {
+                url: sources.apt_url.clone(),
+                suite: sources.suite.clone(),
+                component: sources.component.clone(),
+                ..apt::Repository::vendor(architecture)
+            });
+        }
+        Manager::Dnf => "",
+        Manager::Zypper => "suse/",
+    };
+    Repository::Rpm(rpm::Repository {
+        manager,
+        url: format!("{}{above}{}/{architecture}/", sources.yum_url, sources.yum_path),
+        keyring: keyring.into(),
+        entry: entry.into(),
+        repo_gpgcheck: !is_release_8_1(host),
+    })
+}
+
+/// Red Hat, CentOS and Oracle Linux 8.1, whose dnf cannot check the signature of an index (bugzilla.redhat.com 1792506).
+fn is_release_8_1(host: &Host) -> bool {
+    let text = host.read_text("/etc/redhat-release").ok().flatten().unwrap_or_default();
+    text.split_once(" release 8.1").is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Looks at the repository. `wanted` comes from `plan::wanted_packages`.
@@ -40,14 +61,23 @@ pub fn look(
     wanted: &[PackageChange],
 ) -> Result<Supply> {
     let client = net::Client::new(net::Options::default(), session.events.clone());
-    let mut trusted = keys::Family::Apt.fingerprints();
+    let family = match repository {
+        Repository::Apt(_) => keys::Family::Apt,
+        Repository::Rpm(_) => keys::Family::Rpm,
+    };
+    let mut trusted = family.fingerprints();
     trusted.extend(&request.sources.fingerprints);
-    let urls = keys::urls(&request.sources.keys_url, keys::Family::Apt);
+    let urls = keys::urls(&request.sources.keys_url, family);
     let fetched = keys::fetch(&client, &urls, &trusted, std::time::SystemTime::now(), session.events)?;
-    let keyring = keys::keyring(&fetched.keys);
+    let keyring = keys::keyring(family, &fetched.keys);
     let names: Vec<&str> = wanted.iter().map(|change| change.name.as_str()).collect();
-    let available = Manager::Apt.verify(session, repository, &keyring, &names).map_err(|e| fetched.explain(e))?;
+    let available = repository.verify(session, &keyring, &names).map_err(|e| fetched.explain(e))?;
     let mut supply = Supply { keyring, packages: Vec::new(), needs: Needs::default(), notes: fetched.notes };
+    if let Repository::Rpm(rpm::Repository { repo_gpgcheck: false, url, .. }) = repository {
+        supply.notes.push(format!(
+            "{url}: the signature of the index is not checked, for this release (8.1) cannot do it; that of each package is"
+        ));
+    }
     for change in wanted {
         supply.take(change, desired, current, &available, repository)?;
     }
@@ -83,12 +113,22 @@ impl Supply {
         let versions = || available.versions(&change.name).iter().map(|candidate| candidate.version.as_str());
         let Some(version) = choose(versions(), pin) else {
             if wish == Some(&Wanted::Along) {
-                self.notes.push(format!("{} has no {}; it is left out", repository.url, change.name));
+                self.notes.push(format!("{} has no {}; it is left out", repository.url(), change.name));
                 return Ok(());
             }
             return Err(absent(&change.name, pin, versions().collect(), repository));
         };
         if current.version(&change.name) == Some(version) {
+            return Ok(());
+        }
+        if let (Some(Wanted::Newest), Some(installed)) = (wish, current.version(&change.name))
+            && compare_debian(version, installed).is_lt()
+        {
+            self.notes.push(format!(
+                "{} {installed} stays: the newest that {} has is {version}; is that mirror up to date?",
+                change.name,
+                repository.url()
+            ));
             return Ok(());
         }
         self.packages.push(PackageChange { to: Some(version.to_owned()), ..change.clone() });
@@ -98,8 +138,8 @@ impl Supply {
 
 fn absent(name: &str, pin: Option<&Pin>, versions: Vec<&str>, repository: &Repository) -> Error {
     let what = match pin {
-        Some(pin) => format!("{} has no {name} {pin}", repository.url),
-        None => format!("{} has no package {name} for this architecture", repository.url),
+        Some(pin) => format!("{} has no {name} {pin}", repository.url()),
+        None => format!("{} has no package {name} for this architecture", repository.url()),
     };
     let has: Vec<&str> = versions.into_iter().rev().take(10).collect();
     let hint = match has.is_empty() {

@@ -22,8 +22,10 @@ struct Row {
     cws: (u32, u32),
 }
 
-const TABLE: [Row; 2] = [
+const TABLE: [Row; 4] = [
     Row { id: "debian", agent: (8, 0), fips: (8, 0), cws: (10, 0) },
+    Row { id: "rhel", agent: (6, 0), fips: (7, 0), cws: (7, 6) },
+    Row { id: "sles", agent: (12, 0), fips: (12, 0), cws: (12, 0) },
     Row { id: "ubuntu", agent: (14, 4), fips: (14, 4), cws: (18, 4) },
 ];
 
@@ -122,7 +124,6 @@ mod tests {
             root: true,
             kernel_fips: None,
             lockdown: None,
-            apt: true,
         }
     }
 

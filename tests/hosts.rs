@@ -10,6 +10,7 @@ mod hosts {
     mod interrupted;
     mod plan;
     mod refusals;
+    mod rpm;
     mod second_run;
     mod secrets;
     mod services;

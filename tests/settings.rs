@@ -81,7 +81,6 @@ fn facts() -> Facts {
         root: true,
         kernel_fips: None,
         lockdown: None,
-        apt: true,
     }
 }
 

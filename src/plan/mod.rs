@@ -31,6 +31,8 @@ pub struct Context {
     pub keys_url: String,
     /// Its keyring as downloaded and checked; None: not downloaded yet.
     pub keyring: Option<Vec<u8>>,
+    /// Keys of it that the package manager keeps elsewhere and does not know yet.
+    pub missing_keys: Vec<String>,
     /// The repository's files that are there: its entry and its keyring.
     pub repository_files: [Option<Stored>; 2],
     /// The packages to install; versions are None until the repository was read.
@@ -122,16 +124,19 @@ impl Plan {
         match &context.keyring {
             Some(bytes) => {
                 let why = "the signing keys that this repository is checked with, and no other".into();
-                steps.extend(public(&repository.keyring, keyring, bytes.clone(), why));
+                steps.extend(public(repository.keyring(), keyring, bytes.clone(), why));
             }
             None if keyring.is_none() => {
-                let path = repository.keyring.display().to_string();
+                let path = repository.keyring().display().to_string();
                 steps.push(Step::Keyring { path, from: context.keys_url.clone() });
             }
             None => {}
         }
-        let why = format!("packages come from {}", repository.url);
-        steps.extend(public(&repository.list, list, repository.list_text()?.into_bytes(), why));
+        let why = format!("packages come from {}", repository.url());
+        steps.extend(public(repository.entry(), list, repository.entry_text()?.into_bytes(), why));
+        if !context.missing_keys.is_empty() {
+            steps.push(Step::ImportKeys { keys: context.missing_keys.clone() });
+        }
         Ok(())
     }
 

@@ -44,6 +44,10 @@ pub struct InputFile {
 pub struct Sources {
     /// `https://apt.datadoghq.com/`
     pub apt_url: String,
+    /// `https://yum.datadoghq.com/`
+    pub yum_url: String,
+    /// `stable/7`
+    pub yum_path: String,
     /// `stable`
     pub suite: String,
     /// `7`
@@ -344,6 +348,7 @@ impl Reader {
     fn sources(&mut self, values: &Values) -> Sources {
         let domain = values.text("repo_url").unwrap_or("datadoghq.com").to_owned();
         let apt = values.text("apt_url").map_or_else(|| format!("apt.{domain}"), str::to_owned);
+        let yum = values.text("yum_url").map_or_else(|| format!("yum.{domain}"), str::to_owned);
         let keys = values.text("keys_url").unwrap_or("keys.datadoghq.com").to_owned();
         let mut address = |key: &str, text: &str| {
             base_url(text).unwrap_or_else(|| {
@@ -356,8 +361,16 @@ impl Reader {
             })
         };
         let apt_url = address(if values.text("apt_url").is_some() { "apt_url" } else { "repo_url" }, &apt);
+        let yum_url = address(if values.text("yum_url").is_some() { "yum_url" } else { "repo_url" }, &yum);
         let keys_url = address("keys_url", &keys);
         let channel = format!("{} 7", values.text("agent_dist_channel").unwrap_or("stable"));
+        let yum_path = values.text("yum_version_path").map_or_else(|| channel.replace(' ', "/"), str::to_owned);
+        let yum_path = yum_path.trim_matches('/').to_owned();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c);
+        if yum_path.is_empty() || !yum_path.bytes().all(plain) {
+            let name = row("yum_version_path").name();
+            self.mistakes.push(format!("{name}: `{}` is not a path such as `stable/7`", yum_path.escape_debug()));
+        }
         let version = values.text("apt_repo_version").unwrap_or(&channel);
         let word = |w: &&str| w.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c));
         let words: Vec<&str> = version.split_whitespace().collect();
@@ -376,7 +389,7 @@ impl Reader {
             }
         }
         let part = |i: usize| words.get(i).copied().unwrap_or_default().to_owned();
-        Sources { apt_url, suite: part(0), component: part(1), keys_url, fingerprints }
+        Sources { apt_url, yum_url, yum_path, suite: part(0), component: part(1), keys_url, fingerprints }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
-use crate::packages::{Repository, keys};
+use crate::packages::{Manager, keys};
 use crate::plan;
 
 use super::Check;
@@ -161,23 +161,36 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
 
 /// The repository entry and its keyring: without them the next security update does not come.
 pub(super) fn repository(host: &Host) -> Vec<Check> {
-    let Repository { list, keyring, .. } = Repository::vendor("");
-    let (list, keyring) = (list.display().to_string(), keyring.display().to_string());
-    let entry = Check::new(
-        "repository.entry",
-        "updates can be installed",
-        "an apt entry for the vendor's repository or a mirror",
-    );
+    let entry =
+        Check::new("repository.entry", "updates can be installed", "an entry for the vendor's repository or a mirror");
     let ring = Check::new("repository.keyring", "updates are checked by signature", "a keyring with a usable key");
-    let entry = match host.read_text(&list) {
-        Ok(Some(text)) if text.lines().any(|line| line.trim_start().starts_with("deb ")) => entry.passes(list),
-        Ok(_) => entry.warns(
+    let (manager, [list, keyring]) = match Manager::of(host) {
+        Ok(manager) => (manager, manager.repository_files()),
+        Err(error) => return vec![entry.unknown(error.to_string()), ring.unknown(error.to_string())],
+    };
+    let enables = |text: &str| match manager {
+        Manager::Apt => text.lines().any(|line| line.trim_start().starts_with("deb ")),
+        Manager::Dnf | Manager::Zypper => {
+            let has = |key: &str, value: &str| {
+                let mut lines = text.lines().filter_map(|line| line.split_once('='));
+                lines.any(|(k, v)| k.trim() == key && v.trim() == value)
+            };
+            text.contains("baseurl") && has("gpgcheck", "1") && !has("enabled", "0")
+        }
+    };
+    let entry = match host.read_text(list) {
+        Ok(Some(text)) if enables(&text) => entry.passes(list),
+        Ok(Some(_)) => entry.warns(
+            format!("{list} is off, or does not check packages"),
+            "`ddinstall install --upgrade` writes it; without it this host gets no updates that can be trusted",
+        ),
+        Ok(None) => entry.warns(
             format!("{list} is not there"),
             "`ddinstall install --upgrade` writes it; without it this host gets no updates",
         ),
         Err(failure) => entry.unknown(failure.to_string()),
     };
-    let ring = match host.read(&keyring) {
+    let ring = match host.read(keyring) {
         Ok(Some(stored)) => {
             let keys = keys::fingerprints_in(&stored.bytes, std::time::SystemTime::now());
             let usable: Vec<String> = keys.iter().filter(|(_, usable)| *usable).map(|(f, _)| f.to_string()).collect();
