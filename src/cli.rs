@@ -232,6 +232,7 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         Type::Url => arg.value_name("URL"),
         Type::Site => arg.value_name("SITE"),
         Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
+        Type::Release => arg.value_name("ID:VERSION"),
         Type::Word => arg.value_name("WORD"),
         Type::Text | Type::Secret | Type::Never(_) => arg.value_name("TEXT"),
     }

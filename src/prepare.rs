@@ -39,7 +39,6 @@ pub struct Looked {
 
 /// Reads the host. `writes`: this run is going to change it, so it must be root.
 pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
-    let facts = Facts::gather(host)?;
     let past = Past::load(host)?;
     let mut notes = request.notes.clone();
     if matches!(past, Past::Denied) {
@@ -49,10 +48,11 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     }
     let receipt = past.receipt();
     let mut asked = Asked::merged(request, &receipt.asked);
+    let facts = Facts::gather(host, asked.distribution.as_ref())?;
     if asked.flavor.is_none() {
         asked.flavor = installed_flavor(host)?;
     }
-    notes.extend(prerequisites::platform(&facts, &asked, writes)?);
+    notes.extend(prerequisites::platform(&facts, request, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
     if let Some(version) = current.agent_version() {
