@@ -13,6 +13,7 @@ use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
 use crate::supply;
+use crate::support;
 use crate::types::Flavor;
 
 /// The host, the wish and the way from one to the other.
@@ -107,7 +108,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         prerequisites::disk(host, Needs::default())?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
-        let supply = supply::look(session, request, repository, &desired, &current, &context.packages)?;
+        let range = support::agents(&facts.distribution, &facts.architecture);
+        let supply = supply::look(session, request, range, repository, &desired, &current, &context.packages)?;
         notes.extend(supply.notes);
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.

@@ -82,8 +82,7 @@ impl Distribution {
             Family::Debian => Some("apt"),
             Family::Suse => Some("zypper"),
             Family::Other => None,
-            // Red Hat 8, Fedora 22 and Amazon Linux 2023 brought dnf.
-            Family::RedHat if before(if id == "fedora" { 22 } else { 8 }) => Some("yum"),
+            Family::RedHat if before(first_with_dnf(id)) => Some("yum"),
             Family::RedHat => Some("dnf"),
         }
     }
@@ -107,6 +106,15 @@ impl Distribution {
             }
             _ => self.name.clone(),
         }
+    }
+}
+
+/// The major release that brought dnf.
+fn first_with_dnf(id: &str) -> u32 {
+    match id {
+        "fedora" => 22,
+        "amzn" => 2022,
+        _ => 8,
     }
 }
 

@@ -166,6 +166,11 @@ pub fn elsewhere(id: &str, variant: &str) -> Option<&'static str> {
     ELSEWHERE.iter().find(|(name, _)| *name == id).map(|(_, why)| *why)
 }
 
+/// The names of all distributions that the vendor has no packages for.
+pub fn without_packages() -> impl Iterator<Item = &'static str> {
+    ELSEWHERE.iter().map(|(name, _)| *name)
+}
+
 /// The name that the support table uses for a distribution, where it has one.
 pub fn known(id: &str) -> Option<&'static str> {
     SAME.iter().find(|(name, others)| *name == id || others.contains(&id)).map(|(name, _)| *name)
@@ -221,7 +226,7 @@ impl Origin<'_> {
             _ if !self.version.is_empty() => Some(self.version),
             "debian" => number(&DEBIAN, self.codename),
             "ubuntu" => number(&UBUNTU, self.codename).or_else(|| number(&UBUNTU, self.ubuntu)),
-            _ => self.platform.strip_prefix("platform:el").filter(|n| is_number(n)),
+            _ => self.platform.strip_prefix("platform:el").filter(is_number),
         };
         found.unwrap_or("").to_owned()
     }
@@ -238,7 +243,7 @@ impl Origin<'_> {
         let platform = self.platform.strip_prefix("platform:").unwrap_or("");
         if ["rhel", "centos", "fedora"].into_iter().any(like) {
             for (prefix, id) in [("el", "rhel"), ("f", "fedora")] {
-                if let Some(version) = platform.strip_prefix(prefix).filter(|n| is_number(n)) {
+                if let Some(version) = platform.strip_prefix(prefix).filter(is_number) {
                     return Some(Release::new(id, version));
                 }
             }

@@ -284,7 +284,7 @@ pub fn numbers(kernel: &str) -> Option<Kernel> {
 }
 
 /// `4.14`, `3.10.0-957`
-fn shown([major, minor, patch, build]: Kernel) -> String {
+pub fn shown([major, minor, patch, build]: Kernel) -> String {
     if build == 0 { format!("{major}.{minor}") } else { format!("{major}.{minor}.{patch}-{build}") }
 }
 
@@ -326,8 +326,13 @@ pub fn check(facts: &Facts, needs: Needs) -> Result<Vec<String>> {
 }
 
 /// What may be done where the Agent is not supported.
-fn hint(d: &Distribution) -> String {
+pub fn hint(d: &Distribution) -> String {
     match (&d.base, d.family) {
+        (None, _) if parents::elsewhere(&d.id, &d.variant).is_some() => {
+            "run the Agent as a container here (docs.datadoghq.com/containers), or use a host that `ddinstall support` \
+             lists"
+                .into()
+        }
         (None, Family::Other) => "run the Agent as a container here (docs.datadoghq.com/containers), or use a host that \
             `ddinstall support` lists; if this is a derivative of one, name its release: --assume-distribution debian:12"
             .into(),
