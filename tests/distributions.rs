@@ -58,8 +58,8 @@ fn decided(file: &str, arch: &str, kernel: &str) -> String {
         assert!(!reason.is_empty() && !answer["source"].as_str().unwrap().is_empty(), "{file}: {answer}");
     }
     let agent = found["agent"]["supported"] != "no";
-    assert_eq!(output.status.code(), Some(if agent { 0 } else { 3 }), "{file}");
-    assert_eq!(found["exit_code"], output.status.code().unwrap(), "{file}");
+    // "Not supported" is an answer, too.
+    assert_eq!((output.status.code(), &found["exit_code"]), (Some(0), &Value::from(0)), "{file}");
     assert_eq!(found["hint"].is_string(), !agent, "{file}: what may be done is said where it is not supported");
     words.join(" ")
 }

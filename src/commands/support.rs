@@ -54,16 +54,13 @@ pub(super) fn run(question: &Question, listing: Listing) -> u8 {
             return refuse("support", format, error);
         }
     };
-    let exit_code = match host.answers.agent.supported {
-        Supported::No => Kind::Unsupported.exit_code(),
-        _ => 0,
-    };
     print(&match format {
-        Format::Json => format!("{:#}\n", document(&host, whole, exit_code)),
+        Format::Json => format!("{:#}\n", document(&host, whole)),
         Format::Text if whole => format!("{}\n{}", text(&host), table()),
         Format::Text => text(&host),
     });
-    exit_code
+    // "Not supported" is an answer; `install` is what ends with 3 there.
+    0
 }
 
 /// The host that is asked about.
@@ -117,7 +114,7 @@ fn words(question: &Question) -> Result<()> {
     Ok(())
 }
 
-fn document(host: &Asked, whole: bool, exit_code: u8) -> Value {
+fn document(host: &Asked, whole: bool) -> Value {
     let d = &host.distribution;
     let base = d.base.as_ref().map(|base| json!({ "id": base.id, "version": base.version }));
     let mut out = json!({
@@ -132,7 +129,7 @@ fn document(host: &Asked, whole: bool, exit_code: u8) -> Value {
         "agent": host.answers.agent,
         "fips_proxy": host.answers.fips_proxy,
         "cws": host.answers.cws,
-        "exit_code": exit_code,
+        "exit_code": 0,
     });
     if host.answers.agent.supported == Supported::No {
         out["hint"] = json!(support::hint(d));

@@ -220,7 +220,7 @@ const PROXY_AGENTS: &str = "Agent 7.41 or later, from 7.45 on for all products";
 
 fn proxy(d: &Distribution, row: &Row, architecture: &str) -> Answer {
     let release = d.short();
-    let family = "the page names Red Hat Enterprise Linux 7 and later, which this is of the family of";
+    let family = "the page names Red Hat Enterprise Linux 7 and later; this is of its family, and not named";
     match (row.proxy, architecture) {
         (Proxy::No, _) => no(
             format!("the FIPS proxy supports RHEL 7, Debian 8, Ubuntu 14.04, SUSE 12 and later, and this is {release}"),
@@ -327,15 +327,14 @@ pub fn check(facts: &Facts, needs: Needs) -> Result<Vec<String>> {
 
 /// What may be done where the Agent is not supported.
 pub fn hint(d: &Distribution) -> String {
+    let container = "run the Agent as a container here (docs.datadoghq.com/containers), or use a host that `ddinstall support` lists";
+    if parents::elsewhere(&d.id, &d.variant).is_some() {
+        return container.into();
+    }
     match (&d.base, d.family) {
-        (None, _) if parents::elsewhere(&d.id, &d.variant).is_some() => {
-            "run the Agent as a container here (docs.datadoghq.com/containers), or use a host that `ddinstall support` \
-             lists"
-                .into()
+        (None, Family::Other) => {
+            format!("{container}; if this is a derivative of one, name its release: --assume-distribution debian:12")
         }
-        (None, Family::Other) => "run the Agent as a container here (docs.datadoghq.com/containers), or use a host that \
-            `ddinstall support` lists; if this is a derivative of one, name its release: --assume-distribution debian:12"
-            .into(),
         (None, family) => {
             let example = match family {
                 Family::RedHat => "rhel:9",
