@@ -21,8 +21,10 @@ const FIRST_FIPS_FLAVOR: Version = Version::new(7, 64, 0);
 const SPARE: u64 = 32 * 1024 * 1024;
 
 /// What the host is: supported, and ours to change. Returns notes.
-pub fn platform(host: &Host, facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String>> {
-    let notes = support::check(facts, Needs { fips: asked.fips_on(), cws: asked.cws_on() })?;
+pub fn platform(host: &Host, facts: &Facts, request: &Request, asked: &Asked, writes: bool) -> Result<Vec<String>> {
+    let needs =
+        Needs { fips: asked.fips_on(), cws: asked.cws_on(), flavor: asked.flavor(), pin: request.agent_pin.as_ref() };
+    let notes = support::check(facts, needs)?;
     let fits = match (facts.distribution.family, Manager::of(host)?) {
         (Family::Debian, manager) => manager == Manager::Apt,
         (Family::RedHat, manager) => manager == Manager::Dnf,
