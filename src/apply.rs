@@ -197,6 +197,7 @@ impl Run<'_> {
             }
             Step::ImportKeys { keys } => Undo::RemovePackages { names: keys.clone() },
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
+            Step::Hold { names, hold } => Undo::Hold { names: names.clone(), hold: !hold },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
             Step::Start { unit, running, .. } => Undo::Unit { unit: unit.clone(), ran: *running },
         };
@@ -204,6 +205,10 @@ impl Run<'_> {
         match step {
             Step::ImportKeys { .. } => Manager::of(host)?.import_keys(self.job.session)?,
             Step::Group { user, group } => users::add_to_group(host, user, group)?,
+            Step::Hold { names, hold } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                Manager::of(host)?.hold(self.job.session, &names, *hold)?;
+            }
             Step::Enable { unit } => units::enable(host, &[unit])?,
             Step::Start { unit, .. } => self.start(unit)?,
             _ => {}
@@ -262,7 +267,8 @@ impl Run<'_> {
         if let Some(repository) = &self.context.repository {
             repository.refresh(session)?;
         }
-        let change = if self.job.request.allow_downgrade { Change::Downgrade } else { Change::Upgrade };
+        let request = self.job.request;
+        let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
         manager.download(session, &specs, change)?;
         let mut undo = Vec::new();
         let absent: Vec<String> = changes.iter().filter(|c| c.from.is_none()).map(|c| c.name.clone()).collect();

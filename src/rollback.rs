@@ -73,15 +73,22 @@ impl Left {
             }
             Undo::RestorePackage { name, version } => {
                 let specs = [PackageSpec::exactly(name, version)];
+                let change = Change { downgrade: true, held: true };
                 let back = Manager::of(host).and_then(|manager| {
-                    manager.download(session, &specs, Change::Downgrade)?;
-                    manager.install(session, &specs, Change::Downgrade)
+                    manager.download(session, &specs, change)?;
+                    manager.install(session, &specs, change)
                 });
                 self.note(events, &format!("bring {name} {version} back"), back);
             }
             Undo::LeaveGroup { user, group } => {
                 let result = users::remove_from_group(host, user, group);
                 self.note(events, &format!("take {user} out of the group {group}"), result);
+            }
+            Undo::Hold { names, hold } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let what = if *hold { "hold" } else { "release" };
+                let held = Manager::of(host).and_then(|manager| manager.hold(session, &names, *hold));
+                self.note(events, &format!("{what} {}", names.join(", ")), held);
             }
             Undo::Disable { unit } => self.note(events, &format!("disable {unit}"), units::disable(host, &[unit])),
             Undo::Unit { .. } => {}

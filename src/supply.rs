@@ -1,17 +1,21 @@
 //! What the repository offers: its keys are fetched and checked, its index is verified in a private folder, and
 //! versions are chosen. Nothing of the host is touched.
 
+mod files;
+
 use crate::current::Current;
 use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Host, system};
 use crate::net;
 use crate::packages::versions::{choose, compare_debian};
-use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, apt, keys, rpm};
+use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, apt, keys, rpm};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
 use crate::support::Range;
 use crate::types::Pin;
+
+pub use files::{FromFiles, files};
 
 /// Everything that is needed to install: verified, and chosen.
 pub struct Supply {
@@ -37,13 +41,21 @@ pub fn repository(host: &Host, manager: Manager, sources: &Sources, architecture
         Manager::Dnf => "",
         Manager::Zypper => "suse/",
     };
+    let url = format!("{}{above}{}/{architecture}/", sources.yum_url, sources.yum_path);
     Repository::Rpm(rpm::Repository {
         manager,
-        url: format!("{}{above}{}/{architecture}/", sources.yum_url, sources.yum_path),
         keyring: keyring.into(),
         entry: entry.into(),
+        login: sources.credentials.iter().find(|known| known.fit(&url)).map(|known| known.login.clone()),
+        url,
         repo_gpgcheck: !is_release_8_1(host),
     })
+}
+
+/// The address that this host's packages come from.
+pub fn address(host: &Host, sources: &Sources) -> String {
+    let manager = Manager::of(host).unwrap_or(Manager::Apt);
+    repository(host, manager, sources, system::machine()).url().to_owned()
 }
 
 /// Red Hat, CentOS and Oracle Linux 8.1, whose dnf cannot check the signature of an index (bugzilla.redhat.com 1792506).
@@ -62,15 +74,11 @@ pub fn look(
     current: &Current,
     wanted: &[PackageChange],
 ) -> Result<Supply> {
-    let client = net::Client::new(net::Options::default(), session.events.clone());
     let family = match repository {
         Repository::Apt(_) => keys::Family::Apt,
         Repository::Rpm(_) => keys::Family::Rpm,
     };
-    let mut trusted = family.fingerprints();
-    trusted.extend(&request.sources.fingerprints);
-    let urls = keys::urls(&request.sources.keys_url, family);
-    let fetched = keys::fetch(&client, &urls, &trusted, std::time::SystemTime::now(), session.events)?;
+    let fetched = signing_keys(session, &request.sources, family)?;
     let keyring = keys::keyring(family, &fetched.keys);
     let names: Vec<&str> = wanted.iter().map(|change| change.name.as_str()).collect();
     let available = repository.verify(session, &keyring, &names).map_err(|e| fetched.explain(e))?;
@@ -80,12 +88,45 @@ pub fn look(
             "{url}: the signature of the index is not checked, for this release (8.1) cannot do it; that of each package is"
         ));
     }
+    supply.notes.extend(transient(session.access));
     for change in wanted {
         supply.take(change, range, desired, current, &available, repository)?;
     }
     let specs: Vec<PackageSpec> = supply.packages.iter().map(PackageChange::spec).collect();
     supply.needs = available.needs(&specs);
     Ok(supply)
+}
+
+/// The keys that are downloaded and trusted, or those of the operator's own file, all of which are.
+fn signing_keys(session: Session, sources: &Sources, family: keys::Family) -> Result<keys::Fetched> {
+    let now = std::time::SystemTime::now();
+    let mut trusted = family.fingerprints();
+    trusted.extend(&sources.fingerprints);
+    if let Some(file) = &sources.key_file {
+        trusted.extend(keys::fingerprints_in(&file.bytes, now).iter().map(|(fingerprint, _)| *fingerprint));
+        return keys::choose(vec![(file.path.clone(), Ok(file.bytes.clone()))], &trusted, now);
+    }
+    let client = net::Client::new(sources.client(), session.events.clone());
+    let urls = keys::urls(&sources.keys_url, family);
+    keys::fetch(&client, &urls, &trusted, now, session.events)
+}
+
+/// What the package manager does not know once this run is over.
+fn transient(access: &Access) -> Vec<String> {
+    let mut notes = Vec::new();
+    if access.ca.is_some() && access.url.starts_with("https://") {
+        notes.push(format!(
+            "--ca-file counts for ddinstall alone: the host's own updates from {} need that authority in the system's trust store",
+            access.url
+        ));
+    }
+    if matches!(access.way(), net::Way::Through(_)) {
+        notes.push(format!(
+            "the proxy counts for ddinstall alone: the host's own updates from {} go as the package manager is set up",
+            access.url
+        ));
+    }
+    notes
 }
 
 /// Whether a keyring that is in place can check all that the new one could.
@@ -142,13 +183,14 @@ impl Supply {
         if current.version(&change.name) == Some(version) {
             return Ok(());
         }
-        if let (Some(Wanted::Newest), Some(installed)) = (wish, current.version(&change.name))
+        // Nobody asked for an older one: the mirror lags behind, or somebody replays an old index.
+        if let Some(installed) = current.version(&change.name).filter(|_| pin.is_none())
             && compare_debian(version, installed).is_lt()
         {
             self.notes.push(format!(
-                "{} {installed} stays: the newest that {} has is {version}; is that mirror up to date?",
-                change.name,
-                repository.url()
+                "{} has {} {version} at the most, and {installed} is installed: it stays",
+                repository.url(),
+                change.name
             ));
             return Ok(());
         }

@@ -74,6 +74,14 @@ impl Suite {
     }
 }
 
+/// What a private mirror at https://private.test asks for (`/dd/` is the repository, `/keys/` the key host).
+pub const MIRROR_USER: &str = "ops";
+pub const MIRROR_PASSWORD: &str = "m1rror-passw0rd/5ecret";
+
+/// The proxy of a host that is [`behind_proxy`](Builder::behind_proxy), without and with what it asks for.
+pub const PROXY: &str = "http://127.0.0.1:3128";
+pub const PROXY_PASSWORD: &str = "proxy-passw0rd-5ecret";
+
 /// What apt.datadoghq.com and yum.datadoghq.com (and apt.mirror.test) serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repo {
@@ -87,12 +95,14 @@ pub enum Repo {
     Crash,
     /// As `Classic`, and 7.58.3, whose postinst fails.
     Postinst,
+    /// As `Good`, signed by the next key: the index, and the packages where they are rpms.
+    Rotated,
+    /// As `Classic`, made long before `Good`.
+    Older,
     /// Signed by a key that nobody trusts.
     Stranger,
     /// Signed by a key that has expired.
     Expired,
-    /// Index and rpms are signed by the next key.
-    Rotated,
     /// Neither InRelease nor Release.gpg, or no repomd.xml.asc.
     Unsigned,
     /// `Packages`, or primary.xml, was changed after it was signed.
@@ -117,9 +127,10 @@ impl Repo {
             Repo::Old => "old",
             Repo::Crash => "crash",
             Repo::Postinst => "postinst",
+            Repo::Rotated => "rotated",
+            Repo::Older => "older",
             Repo::Stranger => "stranger",
             Repo::Expired => "expired",
-            Repo::Rotated => "rotated",
             Repo::Unsigned => "unsigned",
             Repo::Tampered => "tampered",
             Repo::Forged => "forged",

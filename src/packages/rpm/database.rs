@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Host};
 use crate::packages::{Installed, PackageSpec, Session, State};
 
-use super::{QUICK, with_lock};
+use super::{QUICK, hold, with_lock};
 
 /// The epoch stands there only where the package has one, as the package managers write it.
 const FORMAT: &str = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\n";
@@ -18,7 +18,13 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
             .detail(output.explain())
             .hint("rpm --rebuilddb mends a database that is damaged"));
     }
-    Ok(read(&output.stdout_text(), names))
+    let mut found = read(&output.stdout_text(), names);
+    for (name, known) in names.iter().zip(&mut found) {
+        if let Some(known) = known {
+            known.held = hold::is_held(host, name, &known.version)?;
+        }
+    }
+    Ok(found)
 }
 
 /// Whether this package is there: its name, with or without version and release.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{DOWNLOAD_DEADLINE, INDEX_DEADLINE, ROOT_FILE, ROOT_FOLDER, Repository, explain, older, with_lock};
-use crate::error::Result;
+use super::reach::Reach;
+use super::{Repository, explain, index_deadline, older, with_lock};
+use crate::error::{Error, Kind, Result};
 use crate::host::process::is_installed;
 use crate::host::{Command, Host, Output};
-use crate::packages::{Available, Candidate, PackageSpec, Session};
+use crate::packages::{Available, Candidate, Change, Manager, PackageSpec, Session};
 
 /// As the entry names the repository.
 const ID: &str = "datadog";
@@ -22,22 +23,27 @@ fn is_old(host: &Host) -> bool {
 /// Verifies the repository with caches, keys and logs of its own; the host's own settings, such as a proxy, count.
 pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, names: &[&str]) -> Result<Available> {
     let host = session.host;
+    let old = is_old(host);
+    if old && session.access.credentials().is_some() {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "the yum of this host has no file for a mirror's user name and password",
+        )
+        .hint("use a mirror that asks for none from here, or name package files with --package"));
+    }
     let at = |name: &str| folder.join(name);
-    host.make_dir(at("repos"), &ROOT_FOLDER)?;
-    let entry = repository.text(&at("keys.asc"))?;
-    host.write(at("repos/datadog.repo"), entry.as_bytes(), &ROOT_FILE)?;
-    let mut command = dnf(session);
-    for (option, name) in [("reposdir", "repos"), ("cachedir", "cache"), ("persistdir", "state"), ("logdir", "log")] {
+    let reach = Reach::alone(session, repository, &at("keys.asc"))?;
+    let mut command = reach.tell(dnf(session));
+    for (option, name) in [("cachedir", "cache"), ("persistdir", "state"), ("logdir", "log")] {
         command = command.arg(format!("--setopt={option}={}", at(name).display()));
     }
     // yum has no other way to put its log elsewhere.
     command = command.arg(format!("--setopt=logfile={}", at("yum.log").display())).arg("--noplugins").args(only_ours());
-    let old = is_old(host);
     let command = match old {
         true => command.args(["--showduplicates", "info", "available"]),
         false => command.args(["repoquery", "--available", "--qf", FORMAT]),
     };
-    let output = command.args(names).deadline(INDEX_DEADLINE).run(host)?;
+    let output = command.args(names).deadline(index_deadline(session)).run(host)?;
     let mut available = Available::default();
     let text = output.stdout_text();
     match old {
@@ -52,26 +58,28 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
 }
 
 pub(super) fn refresh(session: Session) -> Result<Output> {
+    let reach = Reach::host(session, Manager::Dnf, None)?;
     with_lock(session, || {
-        let command = dnf(session).args(only_ours());
+        let command = reach.tell(dnf(session)).args(only_ours());
         let command = match is_old(session.host) {
             true => command.arg("makecache"),
             false => command.args(["--refresh", "makecache"]),
         };
-        command.deadline(INDEX_DEADLINE).run(session.host)
+        command.deadline(index_deadline(session)).run(session.host)
     })
 }
 
-pub(super) fn download(session: Session, specs: &[PackageSpec]) -> Result<Output> {
+pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+    let reach = Reach::host(session, Manager::Dnf, Some(change))?;
     transactions(session, specs, |verb, words| {
-        let command = dnf(session).args(best(session.host)).args([verb, "--downloadonly"]).args(words);
-        command.deadline(DOWNLOAD_DEADLINE).run(session.host)
+        let command = reach.tell(transaction(session, change)).args([verb, "--downloadonly"]).args(words);
+        command.deadline(session.access.deadline).run(session.host)
     })
 }
 
-pub(super) fn install(session: Session, specs: &[PackageSpec]) -> Result<Output> {
+pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
     transactions(session, specs, |verb, words| {
-        let command = dnf(session).args(best(session.host)).args(["-C", verb]).args(words);
+        let command = transaction(session, change).args(["-C", verb]).args(words);
         let progress = |_, line: &str| {
             if let Some(percent) = progress(line) {
                 session.events.progress("install", Some(percent));
@@ -79,6 +87,11 @@ pub(super) fn install(session: Session, specs: &[PackageSpec]) -> Result<Output>
         };
         command.never_kill().scope("ddinstall-dnf").on_line(progress).run(session.host)
     })
+}
+
+fn transaction<'a>(session: Session<'a>, change: Change) -> Command<'a> {
+    let best = (!is_old(session.host)).then_some("--best");
+    dnf(session).args(best).args(change.held.then_some("--disableplugin=versionlock"))
 }
 
 /// One transaction. The old yum alone has another command for a package that is to be lowered, and so takes two.
@@ -112,7 +125,6 @@ fn dnf<'a>(session: Session<'a>) -> Command<'a> {
         "exit_on_lock=1",
         "gpgcheck=1",
         "sslverify=1",
-        "timeout=20",
         "retries=3",
         "color=never",
         // Nothing that was not asked for.
@@ -121,22 +133,25 @@ fn dnf<'a>(session: Session<'a>) -> Command<'a> {
     ] {
         command = command.arg(format!("--setopt={option}"));
     }
-    command
+    // How long a server may be silent.
+    command.arg(format!("--setopt=timeout={}", session.access.stall.as_secs().max(1)))
+}
+
+/// The plugin's command; it looks at the database of rpm alone.
+pub(super) fn versionlock<'a>(session: Session<'a>) -> Command<'a> {
+    dnf(session).args(["-C", "--disablerepo=*", "versionlock"])
 }
 
 fn only_ours() -> [String; 2] {
     ["--disablerepo=*".to_owned(), format!("--enablerepo={ID}")]
 }
 
-fn best(host: &Host) -> Option<&'static str> {
-    (!is_old(host)).then_some("--best")
-}
-
 /// Without the epoch, a spec is read alike by every yum and dnf.
 fn words(specs: &[&PackageSpec]) -> Vec<String> {
-    let word = |spec: &&PackageSpec| match &spec.version {
-        Some(version) => format!("{}-{}", spec.name, version.split_once(':').map_or(version.as_str(), |(_, v)| v)),
-        None => spec.name.clone(),
+    let word = |spec: &&PackageSpec| match (&spec.file, &spec.version) {
+        (Some(file), _) => file.display().to_string(),
+        (_, Some(version)) => format!("{}-{}", spec.name, version.split_once(':').map_or(version.as_str(), |(_, v)| v)),
+        _ => spec.name.clone(),
     };
     specs.iter().map(word).collect()
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Output;
 use crate::net::redact;
+use crate::packages::Session;
 
 /// A lock that another process holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,13 +57,13 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
     Err(error.detail(output.explain()))
 }
 
-pub fn download(output: &Output) -> Error {
+pub fn download(session: Session, output: &Output) -> Error {
     let text = all(output);
     if output.stopped.is_some() {
-        let what = format!("the download was not finished within {:.0} minutes", output.seconds / 60.0);
+        let what = format!("the download was not finished within {} s", session.access.deadline.as_secs());
         return Error::new(Kind::Repository, what)
             .detail(output.explain())
-            .hint("run again: what is there is kept; a nearer mirror may help");
+            .hint("run again: what is there is kept; a nearer mirror may help, or --download-limit");
     }
     let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
     let error = if let Some(error) = disk(&text, "the download") {

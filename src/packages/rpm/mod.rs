@@ -4,7 +4,10 @@
 mod database;
 mod dnf;
 mod explain;
+mod files;
+mod hold;
 mod keys;
+mod reach;
 mod zypper;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +16,10 @@ use std::time::{Duration, Instant};
 use minijinja::context;
 
 pub use database::{installed, is_there};
+pub use files::read_file;
+pub use hold::{can_hold, hold};
 pub use keys::{import, missing_keys};
+pub use reach::credential_file;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
@@ -31,6 +37,8 @@ pub struct Repository {
     /// Armored keys; the one place from which they are ever imported.
     pub keyring: PathBuf,
     pub entry: PathBuf,
+    /// The user name that a mirror wants; the password is in the file of [`credential_file`].
+    pub login: Option<String>,
     /// Whether the signature of the index is checked. False on Red Hat 8.1 and its kin alone, which cannot do it.
     pub repo_gpgcheck: bool,
 }
@@ -40,13 +48,16 @@ pub const KEYRING: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-datadog";
 
 /// How long an index may take. It is a few megabytes.
 const INDEX_DEADLINE: Duration = Duration::from_secs(120);
-/// How long a whole download may take.
-const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// How long rpm may take for what is not a transaction of packages.
 const QUICK: Duration = Duration::from_secs(60);
 
 const ROOT_FILE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o644 };
 const ROOT_FOLDER: Attributes = Attributes { mode: 0o755, ..ROOT_FILE };
+
+/// How long the index may take in this run.
+fn index_deadline(session: Session) -> Duration {
+    INDEX_DEADLINE.min(session.access.deadline)
+}
 
 /// Where rpm keeps its database and its lock: the older place, and that of newer releases.
 const DATABASES: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
@@ -71,13 +82,19 @@ impl Repository {
             Manager::Zypper => include_str!("../../../templates/rpm/zypper.repo"),
             _ => include_str!("../../../templates/rpm/dnf.repo"),
         };
-        render(template, context! { url => &self.url, keyring, repo_gpgcheck => self.repo_gpgcheck })
+        let login = self.login.as_deref();
+        if login.is_some_and(|login| login.contains(|c: char| c == '$' || c.is_whitespace() || c.is_control())) {
+            return Err(Error::new(Kind::Usage, "the user name of the mirror cannot stand in a repository file")
+                .hint("it must be one word without `$`"));
+        }
+        render(template, context! { url => &self.url, keyring, login, repo_gpgcheck => self.repo_gpgcheck })
     }
 }
 
 /// Verifies the repository and reads its index in a private folder, which is gone afterwards.
 pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: &[&str]) -> Result<Available> {
     session.events.progress("verify the repository", None);
+    session.access.can_be_checked(session.host)?;
     let folder = session.host.temp_dir("/run", 0o700)?;
     session.host.write(folder.path().join("keys.asc"), keyring, &ROOT_FILE)?;
     match repository.manager {
@@ -98,7 +115,7 @@ pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
 
 /// Downloads the packages, and what they need, into the package manager's cache. Signatures are checked here, too.
 pub fn download(manager: Manager, session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
-    if change == Change::Upgrade
+    if !change.downgrade
         && let Some((spec, is)) = older(session, specs)?.first()
     {
         let what = format!("{} {is} is installed, which is newer than the one asked for", spec.name);
@@ -107,7 +124,7 @@ pub fn download(manager: Manager, session: Session, specs: &[PackageSpec], chang
     tell(session, "download", specs);
     let output = match manager {
         Manager::Zypper => zypper::download(session, specs, change)?,
-        _ => dnf::download(session, specs)?,
+        _ => dnf::download(session, specs, change)?,
     };
     session.events.log(output.explain());
     if output.success() {
@@ -116,16 +133,17 @@ pub fn download(manager: Manager, session: Session, specs: &[PackageSpec], chang
     if output.stopped.is_some() && session.cancelled() {
         return Err(Error::new(Kind::Interrupted, "the download was stopped").hint("run again: what is there is kept"));
     }
-    Err(explain::download(&output))
+    Err(explain::download(session, &output))
 }
 
 /// Installs what was downloaded, in one transaction that nothing ends before its time, not even our own death.
 pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
     database::mend(session, specs)?;
+    let held = if change.held { held_of(session, specs)? } else { Vec::new() };
     tell(session, "install", specs);
     let output = match manager {
         Manager::Zypper => zypper::install(session, specs, change)?,
-        _ => dnf::install(session, specs)?,
+        _ => dnf::install(session, specs, change)?,
     };
     session.events.log(output.explain());
     match not_as_asked(session, specs)? {
@@ -137,7 +155,7 @@ pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change
                     output.ending()
                 ));
             }
-            Ok(())
+            hold::follow(manager, session, &held)
         }
         Some(wrong) => Err(explain::transaction(&output, "the installation").detail(wrong)),
     }
@@ -172,6 +190,13 @@ pub fn remove(session: Session, names: &[&str]) -> Result<()> {
 fn tell(session: Session, verb: &str, specs: &[PackageSpec]) {
     let what = specs.iter().fold(verb.to_owned(), |text, spec| text + " " + &spec.name);
     session.events.progress(what, None);
+}
+
+/// The packages of these that are held at the version that is installed.
+fn held_of<'a>(session: Session, specs: &'a [PackageSpec]) -> Result<Vec<&'a str>> {
+    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
+    let found = names.iter().zip(installed(session.host, &names)?);
+    Ok(found.filter(|(_, found)| found.as_ref().is_some_and(|is| is.held)).map(|(name, _)| *name).collect())
 }
 
 /// The specs that would lower an installed version, each with that version.
@@ -265,6 +290,7 @@ mod tests {
             url: "https://yum.datadoghq.com/stable/7/x86_64/".into(),
             keyring: "/etc/pki/rpm-gpg/RPM-GPG-KEY-datadog".into(),
             entry: "/etc/yum.repos.d/datadog.repo".into(),
+            login: None,
             repo_gpgcheck: true,
         }
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::{DOWNLOAD_DEADLINE, INDEX_DEADLINE, QUICK, ROOT_FILE, ROOT_FOLDER, Repository, explain, with_lock};
+use super::reach::{ROOT, Reach};
+use super::{QUICK, Repository, explain, index_deadline, with_lock};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Output};
-use crate::packages::{Available, Candidate, Change, PackageSpec, Session};
+use crate::packages::{Available, Candidate, Change, Manager, PackageSpec, Session};
 
 /// As the entry names the repository.
 const ALIAS: &str = "datadog";
@@ -16,17 +17,15 @@ const UPDATE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300)
 /// Verifies the repository in a root of its own, whose database of rpm holds the keys of this repository alone.
 pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, names: &[&str]) -> Result<Available> {
     let host = session.host;
-    let root = folder.join("root");
-    host.make_dirs(root.join("etc/zypp/repos.d"), &ROOT_FOLDER)?;
     let keys = folder.join("keys.asc");
-    let entry = repository.text(&keys)?;
-    host.write(root.join("etc/zypp/repos.d/datadog.repo"), entry.as_bytes(), &ROOT_FILE)?;
+    let reach = Reach::alone(session, repository, &keys)?;
+    let root = reach.at(ROOT);
     let import = Command::new("rpm").arg("--root").arg(&root).arg("--import").arg(&keys).deadline(QUICK).run(host)?;
     if !import.success() {
         return Err(Error::new(Kind::PackageManager, "rpm does not take the signing keys").detail(import.explain()));
     }
-    let zypper = || zypper(session).env("ZYPP_LOGFILE", folder.join("log")).arg("--root").arg(&root);
-    let output = zypper().args(["refresh", ALIAS]).deadline(INDEX_DEADLINE).run(host)?;
+    let zypper = || reach.tell(zypper(session)).env("ZYPP_LOGFILE", folder.join("log"));
+    let output = zypper().args(["refresh", ALIAS]).deadline(index_deadline(session)).run(host)?;
     explain::index(&output, &repository.url)?;
     let mut available = Available::default();
     let sizes = zypper().arg("--no-refresh").arg("info").args(names).deadline(QUICK).run(host)?;
@@ -46,14 +45,18 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
 }
 
 pub(super) fn refresh(session: Session) -> Result<Output> {
-    with_lock(session, || zypper(session).args(["refresh", ALIAS]).deadline(INDEX_DEADLINE).run(session.host))
+    let reach = Reach::host(session, Manager::Zypper, None)?;
+    with_lock(session, || {
+        reach.tell(zypper(session)).args(["refresh", ALIAS]).deadline(index_deadline(session)).run(session.host)
+    })
 }
 
 pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+    let reach = Reach::host(session, Manager::Zypper, Some(change))?;
     let run = || {
         with_lock(session, || {
-            let command = transaction(session, specs, change, Some("--download-only"));
-            command.deadline(DOWNLOAD_DEADLINE).run(session.host)
+            let command = transaction(session, &reach, specs, change, Some("--download-only"));
+            command.deadline(session.access.deadline).run(session.host)
         })
     };
     let output = run()?;
@@ -68,31 +71,40 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) 
 }
 
 pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+    let reach = Reach::new(session, Manager::Zypper, Some(change))?;
     with_lock(session, || {
         let progress = |_, line: &str| {
             if let Some(percent) = progress(line) {
                 session.events.progress("install", Some(percent));
             }
         };
-        let command = transaction(session, specs, change, None).never_kill().scope("ddinstall-zypper");
+        let command = transaction(session, &reach, specs, change, None).never_kill().scope("ddinstall-zypper");
         command.on_line(progress).run(session.host)
     })
 }
 
-fn transaction<'a>(session: Session<'a>, specs: &[PackageSpec], change: Change, how: Option<&str>) -> Command<'a> {
+fn transaction<'a>(
+    session: Session<'a>,
+    reach: &Reach,
+    specs: &[PackageSpec],
+    change: Change,
+    how: Option<&str>,
+) -> Command<'a> {
     // What is asked for, and what it needs; for a conflict zypper proposes to give up, and that is taken.
-    zypper(session)
+    reach
+        .tell(zypper(session))
         .args(["--no-refresh", "install", "-t", "package", "--no-recommends", "--auto-agree-with-licenses"])
         .args(how)
-        .args((change == Change::Downgrade).then_some("--oldpackage"))
-        .args(specs.iter().map(|spec| match &spec.version {
-            Some(version) => format!("{}={version}", spec.name),
-            None => spec.name.clone(),
+        .args(change.downgrade.then_some("--oldpackage"))
+        .args(specs.iter().map(|spec| match (&spec.file, &spec.version) {
+            (Some(file), _) => file.display().to_string(),
+            (_, Some(version)) => format!("{}={version}", spec.name),
+            _ => spec.name.clone(),
         }))
 }
 
 /// zypper as it is always called: questions get the cautious answer, which for a signature that does not hold is no.
-fn zypper<'a>(session: Session<'a>) -> Command<'a> {
+pub(super) fn zypper<'a>(session: Session<'a>) -> Command<'a> {
     let mut command = Command::new("zypper").arg("--non-interactive").cancel(session.cancel);
     for (name, value) in session.environment {
         command = command.env(name, value);

@@ -7,7 +7,7 @@ RPM_COMMON=systemd,systemd-sysv,dbus,ca-certificates,iproute2,haproxy,passwd,per
 # rpm_packages SUITE
 rpm_packages() {
     case "$1" in
-        el9) echo "$RPM_COMMON,dnf" ;;
+        el9) echo "$RPM_COMMON,dnf,dnf-plugins-core" ;;
         sles15) echo "$RPM_COMMON,zypper" ;;
     esac
 }

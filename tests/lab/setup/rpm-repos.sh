@@ -18,7 +18,7 @@ repository() {
         file=${rpm%_amd64*}
         ln "$from/$rpm.rpm" "$tree/Packages/${file/_/-}.x86_64.rpm"
     done
-    createrepo_c --quiet --no-database --simple-md-filenames --revision 1 --set-timestamp-to-revision "$tree" 2>/dev/null
+    createrepo_c --quiet --no-database --simple-md-filenames --revision "${REVISION:-2}" --set-timestamp-to-revision "$tree" 2>/dev/null
     [ "$key" != none ] || return 0
     sign "$tree" "$key"
 }
@@ -39,6 +39,7 @@ classic=(datadog-agent_{7.40.1,7.44.1,7.58.2}-1_amd64)
 repository good signing signing "${agents[@]}" "${proxy[@]}"
 repository classic signing signing "${classic[@]}" "${proxy[@]}"
 repository old signing signing datadog-agent_7.40.1-1_amd64 "${proxy[@]}"
+REVISION=1 repository older signing signing "${classic[@]}" "${proxy[@]}"
 repository crash signing signing "${classic[@]}" datadog-agent_7.58.3-1_amd64.crash "${proxy[@]}"
 repository postinst signing signing "${classic[@]}" datadog-agent_7.58.3-1_amd64.postinst "${proxy[@]}"
 repository stranger stranger signing "${agents[@]}" "${proxy[@]}"
@@ -54,7 +55,7 @@ repository strange-package signing stranger "${agents[@]}" "${proxy[@]}"
 primary=$SET/repo/tampered/stable/7/x86_64/repodata/primary.xml.gz
 zcat "$primary" | sed 's/A stand-in for tests/A stand-in for tests!/' | gzip -9n > "$primary.new"
 mv "$primary.new" "$primary"
-sed -i 's/<revision>1</<revision>2</' "$SET/repo/forged/stable/7/x86_64/repodata/repomd.xml"
+sed -i 's/<revision>2</<revision>3</' "$SET/repo/forged/stable/7/x86_64/repodata/repomd.xml"
 # One byte of a package is changed; the index is honest.
 agent=$SET/repo/tampered-package/stable/7/x86_64/Packages/datadog-agent-7.78.1-1.x86_64.rpm
 cp "$agent" "$agent.new"
