@@ -5,6 +5,7 @@ mod install;
 mod journal;
 mod plan;
 pub mod settings;
+mod support;
 mod verify;
 
 use crate::cli::{Action, Format, Invocation};
@@ -46,6 +47,7 @@ struct Session {
 pub fn run(invocation: &Invocation) -> u8 {
     let name = match &invocation.action {
         Action::Settings(listing) => return settings::run(*listing),
+        Action::Support(question, listing) => return support::run(question, *listing),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
         Action::Install => "install",

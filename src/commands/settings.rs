@@ -107,6 +107,7 @@ fn type_name(kind: Type) -> &'static str {
         Type::Seconds(_) => "seconds",
         Type::Path => "path",
         Type::MinorVersion | Type::PackageVersion => "version",
+        Type::Release => "release",
         Type::Choice(_) => "choice",
         Type::Word => "word",
         Type::Text => "text",

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, row};
-use crate::types::{Flavor, Pin, Site, Version};
+use crate::types::{Flavor, Pin, Release, Site, Version};
 
 pub use file::Extra;
 pub use sources::{Limits, Named, Sources};
@@ -54,6 +54,8 @@ pub struct Request {
     pub cws: Option<bool>,
     pub compliance: Option<bool>,
     pub logs: Option<bool>,
+    /// Which release the host is to be taken for.
+    pub assumed: Option<Release>,
     pub agent_pin: Option<Pin>,
     pub proxy_pin: Option<Pin>,
     pub install_only: bool,
@@ -319,6 +321,7 @@ impl Reader {
             cws: values.bool("runtime_security_config_enabled"),
             compliance: values.bool("compliance_config_enabled"),
             logs: values.bool("logs_enabled"),
+            assumed: values.text("assume_distribution").and_then(|text| text.parse().ok()),
             agent_pin,
             proxy_pin: values.text("fips_proxy_version").and_then(|text| Pin::version(text).ok()),
             install_only: on("install_only"),
