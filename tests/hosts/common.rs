@@ -11,13 +11,14 @@ pub const PROXY_CFG: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg";
 pub const PROXY_LOGS: &str = "/etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml";
 
 /// What other programs write by themselves while a host just runs.
-pub const RESTLESS: [&str; 7] = [
+pub const RESTLESS: [&str; 8] = [
     "/var/log/datadog",
     "/var/log/journal",
     "/var/log/wtmp",
     "/opt/datadog-agent/run",
     // Whoever reads rpm's database writes here, and zypper here.
     "/var/lib/rpm/rpmdb.sqlite-shm",
+    "/var/lib/rpm/rpmdb.sqlite-wal",
     "/var/lib/YaST2",
     "/var/tmp/none",
 ];
@@ -67,6 +68,11 @@ impl Host {
         self.sh(&format!("journalctl -q --no-pager -o cat {started} UNIT={unit}.service | wc -l"))
             .parse()
             .expect("a number")
+    }
+
+    /// The package manager forgets the index. (apt takes none that is older than the one it knows.)
+    pub fn forget_index(&self) {
+        self.sh("rm -rf /var/lib/apt/lists/* /var/cache/dnf/* /var/cache/zypp/*");
     }
 
     pub fn installed(&self, package: &str) -> Option<String> {

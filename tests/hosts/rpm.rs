@@ -2,7 +2,12 @@
 
 use super::existing_agent::it_keeps_every_line_of_its_operator;
 use super::fresh::becomes_fips_and_cws;
+use super::interrupted::{a_stop_takes_it_back, the_next_run_finishes};
+use super::refusals::{files_say_against_it, no_key_is_given, no_room, repositories_that_cannot_be_trusted};
 use super::second_run::a_second_run_is_quiet;
+use super::services::{
+    a_crash_is_taken_back, a_failing_script_is_taken_back, a_package_is_not_installed, an_agent_runs_again,
+};
 use crate::lab::{Repo, Suite};
 
 #[test]
@@ -31,11 +36,131 @@ fn a_second_run_is_quiet_on_sles15() {
 }
 
 #[test]
-fn el9_keeps_every_line_of_its_operator() {
+fn every_line_of_its_operator_is_kept_on_el9() {
     it_keeps_every_line_of_its_operator(Suite::El9);
 }
 
 #[test]
-fn sles15_keeps_every_line_of_its_operator() {
+fn every_line_of_its_operator_is_kept_on_sles15() {
     it_keeps_every_line_of_its_operator(Suite::Sles15);
+}
+
+#[test]
+fn what_the_files_of_the_host_say_against_it_on_el9() {
+    files_say_against_it(Suite::El9);
+}
+
+#[test]
+fn what_the_files_of_the_host_say_against_it_on_sles15() {
+    files_say_against_it(Suite::Sles15);
+}
+
+#[test]
+fn a_disk_without_room_on_el9() {
+    no_room(Suite::El9);
+}
+
+#[test]
+fn a_disk_without_room_on_sles15() {
+    no_room(Suite::Sles15);
+}
+
+#[test]
+fn repositories_that_cannot_be_trusted_on_el9() {
+    repositories_that_cannot_be_trusted(Suite::El9);
+}
+
+#[test]
+fn repositories_that_cannot_be_trusted_on_sles15() {
+    repositories_that_cannot_be_trusted(Suite::Sles15);
+}
+
+#[test]
+fn key_hosts_that_give_no_key_on_el9() {
+    no_key_is_given(Suite::El9);
+}
+
+#[test]
+fn key_hosts_that_give_no_key_on_sles15() {
+    no_key_is_given(Suite::Sles15);
+}
+
+#[test]
+fn an_agent_that_crashes_is_taken_back_on_el9() {
+    a_crash_is_taken_back(Suite::El9);
+}
+
+#[test]
+fn an_agent_that_crashes_is_taken_back_on_sles15() {
+    a_crash_is_taken_back(Suite::Sles15);
+}
+
+#[test]
+fn a_package_whose_script_fails_is_taken_back_on_el9() {
+    a_failing_script_is_taken_back(Suite::El9);
+}
+
+#[test]
+fn a_package_whose_script_fails_is_taken_back_on_sles15() {
+    a_failing_script_is_taken_back(Suite::Sles15);
+}
+
+#[test]
+fn an_agent_that_ran_before_runs_again_after_a_failure_on_el9() {
+    an_agent_runs_again(Suite::El9);
+}
+
+#[test]
+fn an_agent_that_ran_before_runs_again_after_a_failure_on_sles15() {
+    an_agent_runs_again(Suite::Sles15);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_takes_itself_back_on_el9() {
+    a_stop_takes_it_back(Suite::El9);
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_takes_itself_back_on_sles15() {
+    a_stop_takes_it_back(Suite::Sles15);
+}
+
+#[test]
+fn a_package_that_is_not_what_the_index_says_is_not_installed_on_el9() {
+    a_package_is_not_installed(Suite::El9, Repo::TamperedPackage, "checksum");
+}
+
+#[test]
+fn a_package_that_a_stranger_signed_is_not_installed_on_el9() {
+    a_package_is_not_installed(Suite::El9, Repo::StrangePackage, "not signed by a trusted key");
+}
+
+#[test]
+fn killed_while_packages_are_unpacked_on_el9() {
+    the_next_run_finishes(Suite::El9, "test -e /opt/datadog-agent");
+}
+
+#[test]
+fn killed_while_files_are_written_on_el9() {
+    the_next_run_finishes(Suite::El9, "test -e /etc/datadog-agent/datadog.yaml");
+}
+
+#[test]
+fn a_package_that_is_not_what_the_index_says_is_not_installed_on_sles15() {
+    a_package_is_not_installed(Suite::Sles15, Repo::TamperedPackage, "changed after it was signed");
+}
+
+#[test]
+fn a_package_that_a_stranger_signed_is_not_installed_on_sles15() {
+    a_package_is_not_installed(Suite::Sles15, Repo::StrangePackage, "not signed by a trusted key");
+}
+
+#[test]
+fn killed_while_packages_are_unpacked_on_sles15() {
+    the_next_run_finishes(Suite::Sles15, "test -e /opt/datadog-agent");
+}
+
+#[test]
+fn killed_while_files_are_written_on_sles15() {
+    the_next_run_finishes(Suite::Sles15, "test -e /etc/datadog-agent/datadog.yaml");
 }

@@ -4,7 +4,7 @@ use super::common::*;
 use crate::lab::{Host, Repo, Run, Suite};
 
 /// What stays of packages that were removed, and of the run that failed.
-const STAYS: [&str; 14] = [
+const STAYS: [&str; 21] = [
     // Ours: what happened, and how.
     "/var/lib/ddinstall",
     "/var/log/ddinstall",
@@ -19,14 +19,24 @@ const STAYS: [&str; 14] = [
     "/etc/gshadow-",
     // The package manager's own books.
     "/var/lib/dpkg",
+    "/var/lib/rpm",
+    "/var/lib/dnf",
+    "/var/lib/zypp",
+    "/var/log/dnf.rpm.log",
+    "/var/log/dnf.log",
+    "/var/log/dnf.librepo.log",
+    "/var/log/hawkey.log",
     "/var/lib/apt",
     "/var/log/dpkg.log",
     "/var/log/apt",
 ];
 
 /// What else, by the beginning of its name.
-const STAYS_TOO: [&str; 6] = [
+const STAYS_TOO: [&str; 9] = [
     "/var/cache/apt",
+    "/var/cache/dnf",
+    "/var/cache/zypp",
+    "/var/log/zypp",
     "/var/cache/debconf",
     // Configuration files of the packages that are removed, not purged, and folders that hold them.
     "/etc/datadog-agent",
@@ -51,41 +61,53 @@ pub(super) fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
         .filter(|line| !line.ends_with(" (mtime)") && !host.is_base_folder(&line[2..]))
         .collect();
     assert!(changes.is_empty(), "{changes:#?}");
-    for path in [DATADOG, SYSPROBE, SECURITY, PROXY_CFG, "/etc/apt/sources.list.d/datadog.list"] {
+    for path in [DATADOG, SYSPROBE, SECURITY, PROXY_CFG, host.suite().repository_files()[0]] {
         assert!(!host.exists(path), "{path}");
     }
     assert!(!host.holds("ss -Hltn | grep -qE ':98(0[3-9]|1[0-8]) '"));
     assert!(!host.holds("ls /run/systemd/system/datadog* /run/systemd/system.control/datadog*"));
     assert!(host.holds("! id -nG dd-agent | grep -q systemd-journal"));
-    // And the host is none the worse for it. (apt takes no index that is older than the one it knows.)
+    // And the host is none the worse for it.
     host.serve(Repo::Good);
-    host.sh("rm -r /var/lib/apt/lists/*");
+    host.forget_index();
     host.install().exits(0);
     host.verify().exits(0);
 }
 
-#[test]
-fn an_agent_that_crashes_is_taken_back() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).boot();
+pub(super) fn a_crash_is_taken_back(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Crash).boot();
     let before = host.quiet_tree();
     let run = host.install().exits(8).says("datadog-agent").says("panic: runtime error");
     is_taken_back(&host, &before, &run);
 }
 
 #[test]
-fn a_package_whose_script_fails_is_taken_back() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Postinst).boot();
+fn an_agent_that_crashes_is_taken_back() {
+    a_crash_is_taken_back(Suite::Bookworm);
+}
+
+pub(super) fn a_failing_script_is_taken_back(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Postinst).boot();
     let before = host.quiet_tree();
     let run = host.install().exits(6).says("datadog-agent");
     is_taken_back(&host, &before, &run);
 }
 
 #[test]
-fn a_package_that_is_not_what_the_index_says_is_not_installed() {
-    let host = Host::fresh(Suite::Trixie).repo(Repo::TamperedPackage).boot();
+fn a_package_whose_script_fails_is_taken_back() {
+    a_failing_script_is_taken_back(Suite::Bookworm);
+}
+
+pub(super) fn a_package_is_not_installed(suite: Suite, repo: Repo, says: &str) {
+    let host = Host::fresh(suite).repo(repo).boot();
     let before = host.quiet_tree();
-    let run = host.install().exits(5).says("datadog-agent");
+    let run = host.install().exits(5).says(says);
     is_taken_back(&host, &before, &run);
+}
+
+#[test]
+fn a_package_that_is_not_what_the_index_says_is_not_installed() {
+    a_package_is_not_installed(Suite::Trixie, Repo::TamperedPackage, "datadog-agent");
 }
 
 #[test]
@@ -101,7 +123,11 @@ fn a_disk_that_fills_up_under_the_packages_is_named() {
 
 #[test]
 fn an_agent_that_ran_before_runs_again_after_a_failure() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).with_agent("7.58.2").boot();
+    an_agent_runs_again(Suite::Bookworm);
+}
+
+pub(super) fn an_agent_runs_again(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Crash).with_agent("7.58.2").boot();
     let (yaml, version) = (host.bytes(DATADOG), host.installed("datadog-agent"));
     let run = host.asked(&["install", "--upgrade"]).run().exits(8);
     assert!(run.stderr.contains("taken back"), "{run}");
@@ -115,7 +141,7 @@ fn an_agent_that_ran_before_runs_again_after_a_failure() {
     assert!(run.stderr.contains("--on-failure=keep"), "{run}");
     assert!(host.exists(PROXY_CFG));
     host.serve(Repo::Good);
-    host.sh("rm -r /var/lib/apt/lists/*");
+    host.forget_index();
     host.asked(&["install", "--upgrade"]).run().exits(0);
     host.verify().exits(0);
 }

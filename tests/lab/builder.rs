@@ -139,6 +139,10 @@ impl Builder {
 
         let mut debs: Vec<String> = self.agent.iter().map(|v| format!("datadog-agent_{v}-1")).collect();
         debs.extend(self.packages);
+        if host.suite().is_rpm() {
+            // Whoever reads rpm's database makes files beside it.
+            host.sh("rpm -qa > /dev/null");
+        }
         for deb in debs {
             install(&host, &deb);
         }

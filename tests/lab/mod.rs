@@ -64,6 +64,11 @@ impl Suite {
         if self.is_rpm() { "yum.datadoghq.com" } else { "apt.datadoghq.com" }
     }
 
+    /// The variable that names another repository.
+    pub fn repository_variable(self) -> &'static str {
+        if self.is_rpm() { "TESTING_YUM_URL" } else { "TESTING_APT_URL" }
+    }
+
     /// Where the repository's entry and its keyring belong.
     pub fn repository_files(self) -> [&'static str; 2] {
         match self {

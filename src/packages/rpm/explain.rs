@@ -139,6 +139,11 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
             "is not signed: it has no repodata/repomd.xml.asc".into(),
             "have the mirror sign its index, or copy the vendor's signature with it",
         )
+    } else if has(&["Signature does not verify"]) {
+        (
+            "has a package that was changed after it was signed".into(),
+            "do not use this mirror; if a proxy stands between, see what it changes",
+        )
     } else if has(&[
         "GPG check FAILED",
         "is not signed",

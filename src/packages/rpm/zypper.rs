@@ -55,7 +55,7 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) 
     let reach = Reach::host(session, Manager::Zypper, Some(change))?;
     let run = || {
         with_lock(session, || {
-            let command = transaction(session, &reach, specs, change, Some("--download-only"));
+            let command = transaction(session, Some(&reach), specs, change, Some("--download-only"));
             command.deadline(session.access.deadline).run(session.host)
         })
     };
@@ -71,28 +71,29 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) 
 }
 
 pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
-    let reach = Reach::new(session, Manager::Zypper, Some(change))?;
+    // A folder would be left behind where we are killed and the transaction goes on.
+    let reach = change.held.then(|| Reach::new(session, Manager::Zypper, Some(change))).transpose()?;
     with_lock(session, || {
         let progress = |_, line: &str| {
             if let Some(percent) = progress(line) {
                 session.events.progress("install", Some(percent));
             }
         };
-        let command = transaction(session, &reach, specs, change, None).never_kill().scope("ddinstall-zypper");
+        let command = transaction(session, reach.as_ref(), specs, change, None).never_kill().scope("ddinstall-zypper");
         command.on_line(progress).run(session.host)
     })
 }
 
 fn transaction<'a>(
     session: Session<'a>,
-    reach: &Reach,
+    reach: Option<&Reach>,
     specs: &[PackageSpec],
     change: Change,
     how: Option<&str>,
 ) -> Command<'a> {
     // What is asked for, and what it needs; for a conflict zypper proposes to give up, and that is taken.
     reach
-        .tell(zypper(session))
+        .map_or_else(|| zypper(session), |reach| reach.tell(zypper(session)))
         .args(["--no-refresh", "install", "-t", "package", "--no-recommends", "--auto-agree-with-licenses"])
         .args(how)
         .args(change.downgrade.then_some("--oldpackage"))

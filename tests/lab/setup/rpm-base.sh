@@ -46,7 +46,7 @@ ID_LIKE="suse"
 ANSI_COLOR="0;32"
 CPE_NAME="cpe:/o:suse:sles:15:sp5"
 TEXT
-            mkdir -p "$root/etc/zypp/repos.d" "$root/var/lib/ca-certificates"
+            mkdir -p "$root"/etc/{zypp/repos.d,pki/trust/anchors} "$root"/var/{lib/ca-certificates,adm/update-scripts}
             ln -sf /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/ca-bundle.pem"
             ;;
     esac
