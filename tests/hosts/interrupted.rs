@@ -6,7 +6,7 @@ use crate::lab::{Host, Suite};
 /// Starts an install, and sends it a signal as soon as a shell script succeeds. Its exit code, or none.
 fn interrupted(host: &Host, signal: &str, when: &str) -> (Option<i32>, String) {
     let child = host.asked(&["install"]).spawn();
-    host.wait_until(20, when);
+    host.wait_until(60, when);
     host.sh(&format!("kill -{signal} $(pidof ddinstall)"));
     let output = child.wait_with_output().expect("wait");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())

@@ -83,7 +83,8 @@ rpm_of() {
     ! grep -q '^Version: 1:' "$root/DEBIAN/control" || epoch=1
     needs=$(sed -n 's/^Depends: //p' "$root/DEBIAN/control")
     spec "$name" "$epoch" "$version" "$root" "${fault#.}" "$needs" > "$WORK/$name.spec"
-    rm -rf "$WORK/files"
+    # Services are systemd's on these releases.
+    rm -rf "$root/etc/init.d" "$WORK/files"
     cp -a "$root" "$WORK/files"
     rm -rf "$WORK/files/DEBIAN"
     rpmbuild --quiet -bb --target x86_64 --define "_topdir $WORK/top" --define "_rpmdir $WORK/top" \
