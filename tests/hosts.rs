@@ -8,12 +8,17 @@ mod hosts {
     mod existing_agent;
     mod fresh;
     mod interrupted;
+    mod minimal;
+    mod network;
+    mod package_files;
     mod plan;
     mod refusals;
+    mod repository;
     mod second_run;
     mod secrets;
     mod services;
     mod settings;
     mod smoke;
     mod verify;
+    mod versions;
 }
