@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::current::Current;
+use crate::current::{self, Current};
 use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_UNIT, SATELLITES};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
@@ -320,7 +320,7 @@ impl Run<'_> {
         // The count goes on where a unit was stopped between two of its restarts.
         let restarts = units::show(host, &[PROXY_UNIT])?.iter().map(|s| s.n_restarts).max();
         loop {
-            let listeners = sockets::listeners(host, PORTS, &[])?;
+            let listeners = current::proxy_ports(host, &[])?;
             let own = |port: u16| {
                 let is_own = |owner: &sockets::Process| owner.unit.as_deref() == Some(PROXY_UNIT);
                 listeners.iter().any(|l| l.port == port && l.owner.as_ref().is_some_and(is_own))

@@ -12,6 +12,7 @@ pub struct Builder {
     repo: Repo,
     keys: Keys,
     systemd: bool,
+    sysv: bool,
     agent: Option<String>,
     packages: Vec<String>,
     files: Vec<File>,
@@ -35,6 +36,7 @@ impl Builder {
             repo: Repo::Good,
             keys: Keys::Good,
             systemd: true,
+            sysv: false,
             agent: None,
             packages: Vec::new(),
             files: Vec::new(),
@@ -58,6 +60,13 @@ impl Builder {
     /// No systemd runs in it, as in an image build: /run/systemd/system is not there.
     pub fn without_systemd(mut self) -> Self {
         self.systemd = false;
+        self
+    }
+
+    /// Debian's sysvinit is process 1 (bookworm's, so of that suite); systemd is installed and does not run.
+    pub fn with_sysv(mut self) -> Self {
+        self.systemd = false;
+        self.sysv = true;
         self
     }
 
@@ -110,7 +119,8 @@ impl Builder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{number}", self.suite.name(), std::process::id());
         // From here on the host is torn down whatever happens.
-        let mut host = Host::named(name, self.suite, self.systemd);
+        let mut host =
+            Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
         host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
         host.serve_keys(self.keys);
         if self.proxy {

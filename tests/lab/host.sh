@@ -2,7 +2,8 @@
 # One throw-away host: an overlay over a base system, a network of its own with the vendor's servers in
 # it, and a booted systemd. The tests, the demo and the benchmark all make their hosts with this.
 #   host.sh create NAME SUITE [REPO]   file system, network, servers; OWNER=PID ties it to a process
-#   host.sh boot NAME [bare]           boots it ("bare": no systemd, as in an image build); prints PID 1
+#   host.sh boot NAME [bare|sysv]      boots it ("bare": no systemd, as in an image build; "sysv": with
+#                                      Debian's sysvinit as process 1); prints PID 1
 #   host.sh exec NAME COMMAND…         runs a command in it, with nothing of our environment
 #   host.sh serve NAME repo|keys VARIANT
 #   host.sh intake NAME up|down
@@ -150,6 +151,11 @@ boot() {
     rm -f "$dir/pid"
     local how=(--boot --console=read-only)
     [ "$mode" != bare ] || how=(--as-pid2 --console=read-only sleep infinity)
+    if [ "$mode" = sysv ]; then
+        how=(--console=read-only /usr/sbin/init)
+        rm -f "$dir/root/usr/sbin/init"
+        cp -a "$(cat "$dir/set")/sysv/." "$dir/root/"
+    fi
     export -f launch netns
     setsid unshare --mount bash -c 'launch "$@"' launch "$name" "$dir" "${how[@]}" < /dev/null > "$dir/log/console" 2>&1 9>&- &
     nspawn=$!
@@ -166,7 +172,13 @@ boot() {
         [ -n "$pid" ] || sleep 0.02
     done
     [ -n "$pid" ] || die "the host has no first process: $(cat "$dir/log/console")"
-    if [ "$mode" != bare ]; then
+    if [ "$mode" = sysv ]; then
+        for ((i = 0; i < 600; i++)); do
+            if enter_host "$pid" test -e /run/lab-up; then break; fi
+            sleep 0.05
+        done
+        ((i < 600)) || die "the host is not up after 30 s: $(cat "$dir/log/console")"
+    elif [ "$mode" != bare ]; then
         for ((i = 0; i < 600; i++)); do
             state=$(enter_host "$pid" systemctl is-system-running 2>/dev/null || true)
             case "$state" in
