@@ -9,8 +9,12 @@ mod hosts {
     mod fresh;
     mod init;
     mod interrupted;
+    mod minimal;
+    mod network;
+    mod package_files;
     mod plan;
     mod refusals;
+    mod repository;
     mod rpm;
     mod second_run;
     mod secrets;
@@ -18,4 +22,5 @@ mod hosts {
     mod settings;
     mod smoke;
     mod verify;
+    mod versions;
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior};
 
-pub use access::Access;
+pub use access::{Access, trust_store};
 pub use available::{Available, Candidate, Needs};
 
 use crate::error::{Error, Kind, Result};

@@ -39,6 +39,7 @@ classic=(datadog-agent_{7.40.1,7.44.1,7.58.2}-1_amd64)
 repository good signing signing "${agents[@]}" "${proxy[@]}"
 repository classic signing signing "${classic[@]}" "${proxy[@]}"
 repository old signing signing datadog-agent_7.40.1-1_amd64 "${proxy[@]}"
+REVISION=1 repository candidate signing signing "${classic[@]}" datadog-agent_7.59.0{~rc.5,}-1_amd64 "${proxy[@]}"
 REVISION=1 repository older signing signing "${classic[@]}" "${proxy[@]}"
 repository crash signing signing "${classic[@]}" datadog-agent_7.58.3-1_amd64.crash "${proxy[@]}"
 repository postinst signing signing "${classic[@]}" datadog-agent_7.58.3-1_amd64.postinst "${proxy[@]}"
