@@ -4,9 +4,18 @@
 use strict;
 use warnings;
 use Fcntl;
+use File::Basename;
+use File::Path qw(make_path);
+use IO::Handle;
 
 my ($file, $seconds) = @ARGV;
-open my $lock, '>>', $file or die "$file: $!\n";
+make_path(dirname($file));
+open my $lock, $file =~ /[.]pid$/ ? '>' : '>>', $file or die "$file: $!\n";
+if ($file =~ /[.]pid$/) {
+    # There the number in the file is the lock.
+    $lock->autoflush(1);
+    print $lock $$;
+}
 # struct flock of x86_64: type, whence, start, length, process.
 my $wish = pack 's s x4 q q l x4', F_WRLCK, 0, 0, 0, 0;
 fcntl($lock, F_SETLK, $wish) or die "$file: $!\n";

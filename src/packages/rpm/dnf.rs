@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::reach::Reach;
-use super::{Repository, explain, index_deadline, older, with_lock};
+use super::{INDEX_LIMIT, Repository, explain, index_deadline, older, with_lock};
 use crate::error::{Error, Kind, Result};
 use crate::host::process::is_installed;
 use crate::host::{Command, Host, Output};
@@ -43,7 +43,7 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
         true => command.args(["--showduplicates", "info", "available"]),
         false => command.args(["repoquery", "--available", "--qf", FORMAT]),
     };
-    let output = command.args(names).deadline(index_deadline(session)).run(host)?;
+    let output = command.args(names).file_limit(INDEX_LIMIT).deadline(index_deadline(session)).run(host)?;
     let mut available = Available::default();
     let text = output.stdout_text();
     match old {
@@ -65,7 +65,7 @@ pub(super) fn refresh(session: Session) -> Result<Output> {
             true => command.arg("makecache"),
             false => command.args(["--refresh", "makecache"]),
         };
-        command.deadline(index_deadline(session)).run(session.host)
+        command.file_limit(INDEX_LIMIT).deadline(index_deadline(session)).run(session.host)
     })
 }
 

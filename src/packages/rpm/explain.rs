@@ -49,6 +49,12 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
         .hint("the server, or the way to it, is too slow; try again later or name a mirror"));
     }
     let text = all(output);
+    // SIGXFSZ, or what is said of it where it is ignored.
+    if output.signal == Some(25) || text.contains("File too large") || text.contains("Curl error (23)") {
+        return Err(Error::new(Kind::Repository, format!("the index of {url} is larger than any index"))
+            .detail(output.explain())
+            .hint("do not use this mirror; if a proxy stands between, see what it changes"));
+    }
     let error = disk(&text, "reading the index")
         .or_else(|| repository(&text, &format!("the repository {url}")))
         .unwrap_or_else(|| {

@@ -48,6 +48,8 @@ pub const KEYRING: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-datadog";
 
 /// How long an index may take. It is a few megabytes.
 const INDEX_DEADLINE: Duration = Duration::from_secs(120);
+/// The largest file of an index, with what dnf and zypper make of it, in bytes: far more than the vendor's.
+const INDEX_LIMIT: u64 = 256 * 1024 * 1024;
 /// How long rpm may take for what is not a transaction of packages.
 const QUICK: Duration = Duration::from_secs(60);
 
@@ -95,7 +97,8 @@ impl Repository {
 pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: &[&str]) -> Result<Available> {
     session.events.progress("verify the repository", None);
     session.access.can_be_checked(session.host)?;
-    let folder = session.host.temp_dir("/run", 0o700)?;
+    // On disk: an index may be large.
+    let folder = session.host.temp_dir("/var/cache", 0o700)?;
     session.host.write(folder.path().join("keys.asc"), keyring, &ROOT_FILE)?;
     match repository.manager {
         Manager::Zypper => zypper::verify(session, repository, folder.path(), names),

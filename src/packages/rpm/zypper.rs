@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::reach::{ROOT, Reach};
-use super::{QUICK, Repository, explain, index_deadline, with_lock};
+use super::{INDEX_LIMIT, QUICK, Repository, explain, index_deadline, with_lock};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Output};
 use crate::packages::{Available, Candidate, Change, Manager, PackageSpec, Session};
@@ -24,8 +24,11 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
     if !import.success() {
         return Err(Error::new(Kind::PackageManager, "rpm does not take the signing keys").detail(import.explain()));
     }
-    let zypper = || reach.tell(zypper(session)).env("ZYPP_LOGFILE", folder.join("log"));
-    let output = zypper().args(["refresh", ALIAS]).deadline(index_deadline(session)).run(host)?;
+    let zypper = || {
+        reach.tell(zypper(session)).env("ZYPP_LOGFILE", folder.join("log")).arg("--cache-dir").arg(folder.join("cache"))
+    };
+    let output =
+        zypper().args(["refresh", ALIAS]).file_limit(INDEX_LIMIT).deadline(index_deadline(session)).run(host)?;
     explain::index(&output, &repository.url)?;
     let mut available = Available::default();
     let sizes = zypper().arg("--no-refresh").arg("info").args(names).deadline(QUICK).run(host)?;
@@ -47,7 +50,12 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
 pub(super) fn refresh(session: Session) -> Result<Output> {
     let reach = Reach::host(session, Manager::Zypper, None)?;
     with_lock(session, || {
-        reach.tell(zypper(session)).args(["refresh", ALIAS]).deadline(index_deadline(session)).run(session.host)
+        reach
+            .tell(zypper(session))
+            .args(["refresh", ALIAS])
+            .file_limit(INDEX_LIMIT)
+            .deadline(index_deadline(session))
+            .run(session.host)
     })
 }
 

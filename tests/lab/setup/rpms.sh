@@ -77,14 +77,15 @@ rpm_of() {
         mkdir -p "$root/usr"
         mv "$root/lib" "$root/usr/lib"
     fi
+    # Services are systemd's on these releases.
+    rm -rf "$root/etc/init.d"
     name=${1%%_*}
     version=${1#*_}
     version=${version%%-*}
     ! grep -q '^Version: 1:' "$root/DEBIAN/control" || epoch=1
     needs=$(sed -n 's/^Depends: //p' "$root/DEBIAN/control")
     spec "$name" "$epoch" "$version" "$root" "${fault#.}" "$needs" > "$WORK/$name.spec"
-    # Services are systemd's on these releases.
-    rm -rf "$root/etc/init.d" "$WORK/files"
+    rm -rf "$WORK/files"
     cp -a "$root" "$WORK/files"
     rm -rf "$WORK/files/DEBIAN"
     rpmbuild --quiet -bb --target x86_64 --define "_topdir $WORK/top" --define "_rpmdir $WORK/top" \
