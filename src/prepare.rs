@@ -7,11 +7,12 @@ use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::host::{Host, system};
-use crate::packages::{Installed, Manager, Needs, Session};
+use crate::packages::{Installed, Manager, Needs, Session, left_by_others};
 use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
+use crate::step::Step;
 use crate::supply;
 use crate::support;
 use crate::types::Flavor;
@@ -79,9 +80,6 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
     prerequisites::request(request, &asked, &current)?;
-    if request.hold.is_some() {
-        manager.can_hold(session)?;
-    }
     prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {
@@ -119,6 +117,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
             None => None,
         };
         context.repository_files = [host.read(repository.entry())?, host.read(repository.keyring())?];
+        notes.extend(left_by_others(host, &repository)?);
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.
@@ -147,6 +146,9 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         plan = Plan::new(&desired, &current, &context)?;
     }
     notes.extend(prerequisites::agent_version(request, &asked, &context.packages, &current)?);
+    if online && plan.steps.iter().any(|step| matches!(step, Step::Hold { .. })) {
+        manager.can_hold(session)?;
+    }
     notes.extend(plan.notes.iter().cloned());
     if let Some(run) = receipt.cut_off() {
         notes.push(format!("the run of {} was cut off before it was done; this one finishes it", run.started));

@@ -5,6 +5,7 @@ mod access;
 pub mod apt;
 mod available;
 pub mod dpkg;
+mod entries;
 pub mod keys;
 mod openpgp;
 pub mod rpm;
@@ -18,6 +19,7 @@ use minijinja::{Environment, UndefinedBehavior};
 
 pub use access::{Access, trust_store};
 pub use available::{Available, Candidate, Needs};
+pub use entries::left_by_others;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;

@@ -43,7 +43,7 @@ fn quiet(host: &Host) -> Tree {
 }
 
 /// Where package managers keep what they fetched, and their logs.
-const BOOKS: [&str; 10] = [
+const BOOKS: [&str; 12] = [
     "/var/lib/apt",
     "/var/cache/apt",
     "/var/lib/dnf",
@@ -54,6 +54,8 @@ const BOOKS: [&str; 10] = [
     "/var/log/hawkey.log",
     "/var/cache/zypp",
     "/var/log/zypp",
+    "/var/lib/zypp",
+    "/var/log/zypper.log",
 ];
 
 /// A file that is a lock of the package manager, and how messages call it.
@@ -189,8 +191,13 @@ pub(super) fn a_slow_download(suite: Suite) {
     is_as_before(&host, &before, &run);
     assert!(!run.stderr.contains(KEY));
     host.forget_requests();
-    host.install().exits(0);
-    let packages = host.requests(suite.repository_host());
+    if suite == Suite::El9 {
+        // dnf keeps what it fetched by address.
+        host.asked(&["install"]).env(suite.repository_variable(), SLOW).run().exits(0);
+    } else {
+        host.install().exits(0);
+    }
+    let packages = host.all_requests();
     let packages: Vec<String> = packages.into_iter().filter(|r| r.contains(".deb") || r.contains(".rpm")).collect();
     assert!(suite == Suite::Sles15 || packages.iter().any(|request| request.contains(" 206 ")), "{packages:#?}");
     host.verify().exits(0);
@@ -218,12 +225,57 @@ fn a_lock_that_is_held_for_ever() {
 pub(super) fn a_lock_for_ever(suite: Suite) {
     let host = Host::fresh(suite).boot();
     for (file, name) in locks(suite) {
-        let before = host.quiet_tree();
         host.lock(file, 600);
+        let before = host.quiet_tree();
         let run = host.asked(&["install", "--lock-wait", "3"]).run().exits(4).says(name).says("lock.pl");
         in_time(&run, 15.0);
         is_as_before(&host, &before, &run);
         host.unlock();
     }
     host.install().exits(0);
+}
+
+/// Entries of the same repository that other tools left: in our file, in one of theirs, and one that is off.
+pub(super) fn entries_of_other_tools(suite: Suite) {
+    let host = Untouched::new(Host::fresh(suite).boot());
+    let [ours, _] = suite.repository_files();
+    let url = format!("https://{}/stable/7/x86_64/", suite.repository_host());
+    let (theirs, left, off, flaws) = if suite.is_rpm() {
+        let entry = |id: &str, more: &str| format!("[{id}]\nname=x\nbaseurl={url}\n{more}\n");
+        (
+            ours.replace("datadog.repo", "monitoring.repo"),
+            entry("monitoring", "gpgcheck=0\nincludepkgs=datadog-agent"),
+            entry("monitoring", "enabled=0"),
+            ["gpgcheck=0", "includepkgs=datadog-agent"],
+        )
+    } else {
+        let entry = |more: &str| format!("Types: deb\nURIs: {url}\nSuites: stable\nComponents: 7\n{more}\n");
+        (
+            ours.replace("datadog.list", "monitoring.sources"),
+            entry("Trusted: yes"),
+            entry("Enabled: no"),
+            ["trusted=yes", "monitoring.sources"],
+        )
+    };
+    host.host.write(&theirs, &left, "root:root", 0o644);
+    host.refuses(host.install(), 4, &[&theirs, "same repository", flaws[0], flaws[1], ours]);
+    assert!(host.host.all_requests().is_empty());
+    host.host.write(&theirs, &off, "root:root", 0o644);
+    let mut says = vec![theirs.as_str(), "disabled entry", "it stays"];
+    if suite.is_rpm() {
+        host.host.write(ours, left.replace("[monitoring]", "[datadog]") + "enabled=0\n", "root:root", 0o644);
+        says.extend([ours, "enabled=0, gpgcheck=0, includepkgs=datadog-agent", "it is replaced"]);
+    }
+    let run = host.install().run().exits(0);
+    for text in says {
+        assert!(run.stdout.contains(text), "{text:?} is not said\n{run}");
+    }
+    assert_eq!(host.host.read(&theirs), off);
+    assert!(!host.host.read(ours).contains("gpgcheck=0"));
+    host.host.verify().exits(0);
+}
+
+#[test]
+fn entries_of_other_tools_are_named_and_never_doubled() {
+    entries_of_other_tools(Suite::Bookworm);
 }

@@ -5,7 +5,8 @@ use super::fresh::becomes_fips_and_cws;
 use super::interrupted::{a_stop_takes_it_back, the_next_run_finishes};
 use super::refusals::{files_say_against_it, no_key_is_given, no_room, repositories_that_cannot_be_trusted};
 use super::repository::{
-    a_lock_for_a_while, a_lock_for_ever, a_rotated_key, a_slow_download, an_older_index, another_package, no_end,
+    a_lock_for_a_while, a_lock_for_ever, a_rotated_key, a_slow_download, an_older_index, another_package,
+    entries_of_other_tools, no_end,
 };
 use super::second_run::a_second_run_is_quiet;
 use super::services::{
@@ -267,4 +268,14 @@ fn what_is_on_hold_moves_only_with_a_word_about_the_hold_on_el9() {
 #[test]
 fn what_is_on_hold_moves_only_with_a_word_about_the_hold_on_sles15() {
     what_is_on_hold(Suite::Sles15);
+}
+
+#[test]
+fn entries_of_other_tools_are_named_and_never_doubled_on_el9() {
+    entries_of_other_tools(Suite::El9);
+}
+
+#[test]
+fn entries_of_other_tools_are_named_and_never_doubled_on_sles15() {
+    entries_of_other_tools(Suite::Sles15);
 }

@@ -151,7 +151,7 @@ impl Builder {
         debs.extend(self.packages);
         if host.suite().is_rpm() {
             // Whoever reads rpm's database makes files beside it.
-            host.sh("rpm -qa > /dev/null");
+            host.sh("rpm -qa > /dev/null; touch /var/cache");
         }
         for deb in debs {
             install(&host, &deb);

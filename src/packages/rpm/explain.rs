@@ -66,7 +66,11 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
 pub fn download(session: Session, output: &Output) -> Error {
     let text = all(output);
     if output.stopped.is_some() {
-        let what = format!("the download was not finished within {} s", session.access.deadline.as_secs());
+        let what = if output.timed_out() {
+            format!("the download was not finished within {} s", session.access.deadline.as_secs())
+        } else {
+            format!("the download was given up: nothing arrived for {} s", session.access.stall.as_secs())
+        };
         return Error::new(Kind::Repository, what)
             .detail(output.explain())
             .hint("run again: what is there is kept; a nearer mirror may help, or --download-limit");

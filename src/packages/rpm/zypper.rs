@@ -1,6 +1,8 @@
 //! zypper.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::reach::{ROOT, Reach};
 use super::{INDEX_LIMIT, QUICK, Repository, explain, index_deadline, with_lock};
@@ -12,7 +14,7 @@ use crate::packages::{Available, Candidate, Change, Manager, PackageSpec, Sessio
 const ALIAS: &str = "datadog";
 
 /// How long a refresh of all of the host's repositories may take.
-const UPDATE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(300);
+const UPDATE_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Verifies the repository in a root of its own, whose database of rpm holds the keys of this repository alone.
 pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, names: &[&str]) -> Result<Available> {
@@ -64,7 +66,7 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) 
     let run = || {
         with_lock(session, || {
             let command = transaction(session, Some(&reach), specs, change, Some("--download-only"));
-            command.deadline(session.access.deadline).run(session.host)
+            without_retries(session, command.deadline(session.access.deadline))
         })
     };
     let output = run()?;
@@ -76,6 +78,30 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) 
     let refresh = with_lock(session, || zypper(session).arg("refresh").deadline(UPDATE_DEADLINE).run(session.host))?;
     session.events.log(refresh.explain());
     run()
+}
+
+/// Runs a download. After a silence of the server zypper would wait for half a minute and try again, several times; what
+/// is said is enough.
+fn without_retries(session: Session, command: Command) -> Result<Output> {
+    let (stop, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                if session.cancelled() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let listener = |_, line: &str| {
+            if line.contains("Retrying in ") {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let output = command.cancel(&stop).on_line(listener).run(session.host);
+        over.store(true, Ordering::Relaxed);
+        output
+    })
 }
 
 pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
