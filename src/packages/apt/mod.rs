@@ -2,6 +2,7 @@
 //! Signatures are apt's to check, always.
 
 mod explain;
+pub mod found;
 mod index;
 mod transaction;
 
@@ -28,6 +29,10 @@ pub struct Repository {
     pub architecture: String,
     pub keyring: PathBuf,
     pub list: PathBuf,
+    /// The whole text of `list`, where more than our entry stands in it, or another tool wrote it (see [`found`]).
+    pub text: Option<String>,
+    /// The keyring is another tool's, and not ours to write.
+    pub keyring_stays: bool,
 }
 
 /// How long an index may take. It is less than a megabyte.
@@ -46,12 +51,14 @@ impl Repository {
             architecture: architecture.into(),
             keyring: "/usr/share/keyrings/datadog-archive-keyring.gpg".into(),
             list: "/etc/apt/sources.list.d/datadog.list".into(),
+            text: None,
+            keyring_stays: false,
         }
     }
 
-    /// The text of the entry. Errors where a part would not stay the one word that it must be (exit code 2).
+    /// The text of the entry's file. Errors where a part would not stay the one word that it must be (exit code 2).
     pub fn list_text(&self) -> Result<String> {
-        self.entry(&self.keyring)
+        self.text.clone().map_or_else(|| self.entry(&self.keyring), Ok)
     }
 
     fn entry(&self, keyring: &Path) -> Result<String> {
