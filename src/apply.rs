@@ -196,12 +196,17 @@ impl Run<'_> {
                 return Err(Error::new(Kind::PackageManager, what));
             }
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
+            Step::Hold { names, hold } => Undo::Hold { names: names.clone(), hold: !hold },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
             Step::Start { unit, running, .. } => Undo::Unit { unit: unit.clone(), ran: *running },
         };
         self.receipt.intend(host, step.describe(), vec![undo])?;
         match step {
             Step::Group { user, group } => users::add_to_group(host, user, group)?,
+            Step::Hold { names, hold } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                Manager::Apt.hold(self.job.session, &names, *hold)?;
+            }
             Step::Enable { unit } => units::enable(host, &[unit])?,
             Step::Start { unit, .. } => self.start(unit)?,
             _ => {}
@@ -259,7 +264,8 @@ impl Run<'_> {
         if let Some(repository) = &self.context.repository {
             Manager::Apt.refresh(session, repository)?;
         }
-        let change = if self.job.request.allow_downgrade { Change::Downgrade } else { Change::Upgrade };
+        let request = self.job.request;
+        let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
         Manager::Apt.download(session, &specs, change)?;
         let mut undo = Vec::new();
         let absent: Vec<String> = changes.iter().filter(|c| c.from.is_none()).map(|c| c.name.clone()).collect();

@@ -220,6 +220,20 @@ pub fn downgrade(request: &Request, changes: &[PackageChange]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to change a package on hold unless the operator says what becomes of the hold.
+pub fn held(request: &Request, changes: &[PackageChange], current: &Current) -> Result<()> {
+    let is_held = |change: &&PackageChange| current.packages.get(change.name.as_str()).is_some_and(|p| p.held);
+    match changes.iter().find(is_held) {
+        Some(change) if request.hold.is_none() => {
+            let to = change.to.as_deref().unwrap_or("another version");
+            let what = format!("{} is on hold, and would be replaced by {to}", change.name);
+            Err(Error::new(Kind::Prerequisite, what)
+                .hint("--hold=off releases it; --hold moves it and holds the new version"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// There is room for the packages and for our own files.
 pub fn disk(host: &Host, packages: packages::Needs) -> Result<()> {
     let mut needs: Vec<(u64, u64, u64, Vec<&str>)> = Vec::new();

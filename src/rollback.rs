@@ -73,14 +73,20 @@ impl Left {
             }
             Undo::RestorePackage { name, version } => {
                 let specs = [PackageSpec::exactly(name, version)];
+                let change = Change { downgrade: true, held: true };
                 let back = Manager::Apt
-                    .download(session, &specs, Change::Downgrade)
-                    .and_then(|()| Manager::Apt.install(session, &specs, Change::Downgrade));
+                    .download(session, &specs, change)
+                    .and_then(|()| Manager::Apt.install(session, &specs, change));
                 self.note(events, &format!("bring {name} {version} back"), back);
             }
             Undo::LeaveGroup { user, group } => {
                 let result = users::remove_from_group(host, user, group);
                 self.note(events, &format!("take {user} out of the group {group}"), result);
+            }
+            Undo::Hold { names, hold } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let what = if *hold { "hold" } else { "release" };
+                self.note(events, &format!("{what} {}", names.join(", ")), Manager::Apt.hold(session, &names, *hold));
             }
             Undo::Disable { unit } => self.note(events, &format!("disable {unit}"), units::disable(host, &[unit])),
             Undo::Unit { .. } => {}

@@ -16,5 +16,6 @@ mod hosts {
     mod services;
     mod settings;
     mod smoke;
+    mod sources;
     mod verify;
 }

@@ -18,7 +18,7 @@ use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
-use super::{LOCK_WAIT, Session, print};
+use super::{Session, print};
 
 /// The proof of the last changing run, as JSON.
 const PROOF: &str = "/var/lib/ddinstall/proof.json";
@@ -182,15 +182,15 @@ fn show_plan(session: &Session, prepared: &Prepared) {
 fn lock(session: &Session) -> Result<(Lock, bool)> {
     receipt::prepare_state(&session.host)?;
     let started = Instant::now();
+    let limit = session.request.sources.limits.lock;
     let mut waited = false;
     loop {
         let holder = match session.host.lock(LOCK)? {
             Locking::Acquired(lock) => return Ok((lock, waited)),
             Locking::HeldBy(holder) => holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}")),
         };
-        if started.elapsed() > LOCK_WAIT {
-            let what =
-                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
+        if started.elapsed() > limit {
+            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
             return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
         }
         if !waited {

@@ -8,27 +8,22 @@ pub mod settings;
 mod support;
 mod verify;
 
+use crate::cli::{Action, Format, Invocation};
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::host::Host;
+use crate::packages::{self, Access};
+use crate::report::json::Document;
+use crate::report::text::{self, Style};
+use crate::report::{Redactor, Terminal};
+use crate::request::{InputFile, Inputs, Request};
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
-
-use crate::cli::{Action, Format, Invocation};
-use crate::error::{Error, Kind, Result};
-use crate::event::Events;
-use crate::host::Host;
-use crate::packages;
-use crate::report::json::Document;
-use crate::report::text::{self, Style};
-use crate::report::{Redactor, Terminal};
-use crate::request::{InputFile, Inputs, Request};
 
 use journal::Journal;
-
-/// How long another run, or another package manager, is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(120);
 
 /// Exit code of `plan --detailed-exitcode` where changes are pending.
 pub const CHANGES_PENDING: u8 = 20;
@@ -43,6 +38,7 @@ struct Session {
     terminal: Arc<Terminal>,
     journal: Arc<Journal>,
     events: Events,
+    access: Access,
     /// Set by a signal: what may be stopped then is.
     stop: Arc<AtomicBool>,
 }
@@ -92,7 +88,7 @@ impl Session {
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
-            read: &read_key,
+            read: &read_input,
         };
         let request = Request::new(inputs)?;
         let redactor = Redactor::new(request.secrets());
@@ -108,7 +104,9 @@ impl Session {
             }
         });
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let access = Access::new(request.sources.apt_url.as_str(), &request.sources);
         Ok(Session {
+            access,
             host: Host::new(Path::new("/"))?,
             request,
             format: invocation.format,
@@ -126,7 +124,8 @@ impl Session {
         packages::Session {
             host: &self.host,
             events: &self.events,
-            lock_wait: LOCK_WAIT,
+            lock_wait: self.request.sources.limits.lock,
+            access: &self.access,
             environment: &[],
             cancel: &self.stop,
         }
@@ -164,14 +163,19 @@ fn read_settings(path: &str) -> Result<InputFile> {
     Ok(InputFile { name: path.to_owned(), bytes, mode: meta.permissions().mode() })
 }
 
-/// Reads the file that holds the API key.
-fn read_key(path: &str) -> std::result::Result<Vec<u8>, String> {
-    const LIMIT: u64 = 64 * 1024;
+/// Reads a file that a setting names: a key, or certificates.
+fn read_input(path: &str) -> std::result::Result<Vec<u8>, String> {
+    const LIMIT: u64 = 4 * 1024 * 1024;
     let mut bytes = Vec::new();
     let read = if path == "-" {
         std::io::stdin().take(LIMIT).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        let meta = file.metadata().map_err(|e| e.to_string())?;
+        if meta.is_file() && meta.permissions().mode() & 0o002 != 0 {
+            return Err("every user may write to it: chmod o-w".into());
+        }
+        file.take(LIMIT).read_to_end(&mut bytes)
     };
     read.map_err(|e| e.to_string()).map(|_| bytes)
 }

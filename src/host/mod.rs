@@ -21,8 +21,6 @@ mod xattr;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
-mod live_tests;
-#[cfg(test)]
 mod process_tests;
 
 use std::fmt;

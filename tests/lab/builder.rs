@@ -19,6 +19,7 @@ pub struct Builder {
     hosts: Vec<String>,
     tmpfs: Vec<(String, String)>,
     os_release: Option<String>,
+    proxy: bool,
 }
 
 struct File {
@@ -42,6 +43,7 @@ impl Builder {
             hosts: Vec::new(),
             tmpfs: Vec::new(),
             os_release: None,
+            proxy: false,
         }
     }
 
@@ -99,6 +101,12 @@ impl Builder {
         self
     }
 
+    /// Repositories and keys are reached through a proxy that asks for a password, and by no other way.
+    pub fn behind_proxy(mut self) -> Self {
+        self.proxy = true;
+        self
+    }
+
     /// Another distribution by its /etc/os-release (everything else stays Debian).
     pub fn os_release(mut self, text: &str) -> Self {
         self.os_release = Some(text.into());
@@ -115,6 +123,9 @@ impl Builder {
             Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
         host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
         host.serve_keys(self.keys);
+        if self.proxy {
+            host_sh(&["proxy", host.name()]);
+        }
 
         for (path, size) in &self.tmpfs {
             host.add_tmpfs(path, size);

@@ -201,6 +201,11 @@ impl Host {
         (log("web") + &log("intake")).lines().map(str::to_string).collect()
     }
 
+    /// What the proxy of a host behind one was asked for, a line each.
+    pub fn proxy_log(&self) -> String {
+        fs::read_to_string(self.work().join("log/proxy.log")).unwrap_or_default()
+    }
+
     pub fn forget_requests(&self) {
         for role in ["web", "intake"] {
             fs::File::create(self.work().join(format!("log/{role}.log"))).expect("log");
