@@ -1,6 +1,5 @@
 //! Entries of the vendor's repository that other tools left in apt's sources: adopted or refused, never doubled.
 
-use super::common::*;
 use crate::lab::{Host, KEY, Repo, Run, Suite, fingerprint, set};
 
 const OURS: &str = "/etc/apt/sources.list.d/datadog.list";
