@@ -123,6 +123,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let mut plan = Plan::new(&desired, &current, &context)?;
     prerequisites::ports(&asked, &current)?;
     if !plan.is_empty() && online {
+        session.access.can_be_checked(host)?;
+        prerequisites::authorities(host, &asked)?;
         prerequisites::disk(host, needs)?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {

@@ -9,8 +9,12 @@ mod hosts {
     mod fresh;
     mod init;
     mod interrupted;
+    mod minimal;
+    mod network;
+    mod package_files;
     mod plan;
     mod refusals;
+    mod repository;
     mod second_run;
     mod secrets;
     mod services;
@@ -18,4 +22,5 @@ mod hosts {
     mod smoke;
     mod sources;
     mod verify;
+    mod versions;
 }

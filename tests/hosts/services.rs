@@ -36,7 +36,8 @@ const STAYS_TOO: [&str; 6] = [
     "/opt/datadog-fips-proxy",
 ];
 
-pub(super) fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
+/// A run that failed has left nothing but what must stay.
+pub(super) fn is_as_before(host: &Host, before: &crate::lab::Tree, run: &Run) {
     assert!(run.stderr.contains("taken back") && run.stderr.contains("NOT in FIPS mode"), "{run}");
     for package in ["datadog-agent", "datadog-fips-proxy", "datadog-signing-keys"] {
         assert_eq!(host.installed(package), None, "{package}");
@@ -57,6 +58,10 @@ pub(super) fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
     assert!(!host.holds("ss -Hltn | grep -qE ':98(0[3-9]|1[0-8]) '"));
     assert!(!host.holds("ls /run/systemd/system/datadog* /run/systemd/system.control/datadog*"));
     assert!(host.holds("! id -nG dd-agent | grep -q systemd-journal"));
+}
+
+fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
+    is_as_before(host, before, run);
     // And the host is none the worse for it. (apt takes no index that is older than the one it knows.)
     host.serve(Repo::Good);
     host.sh("rm -r /var/lib/apt/lists/*");
