@@ -159,8 +159,8 @@ fn a_lock_is_waited_for() {
 fn a_lock_that_is_held_for_ever() {
     let host = Host::fresh(Suite::Bookworm).boot();
     for file in ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"] {
-        let before = host.quiet_tree();
         host.lock(file, 600);
+        let before = host.quiet_tree();
         let run = host.asked(&["install", "--lock-wait", "3"]).run().exits(4).says(file).says("lock.pl");
         in_time(&run, 15.0);
         is_as_before(&host, &before, &run);
