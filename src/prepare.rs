@@ -6,8 +6,8 @@ use crate::current::Current;
 use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::host::{Host, system};
-use crate::packages::{Installed, Manager, Needs, Session, left_by_others};
+use crate::host::{Host, Stored, system};
+use crate::packages::{Installed, Manager, Needs, Session};
 use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
@@ -111,13 +111,14 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     }
     if !context.packages.is_empty() && files.is_empty() {
         let repository = supply::repository(host, manager, &request.sources, &facts.architecture);
+        let (repository, found) = supply::adopted(host, repository, &request.sources)?;
+        notes.extend(found);
         context.keys_url = request.sources.keys_url.clone();
         context.credentials = match manager.credential_file(session.access) {
             Some((path, after)) => Some((path, host.read(path)?, after)),
             None => None,
         };
         context.repository_files = [host.read(repository.entry())?, host.read(repository.keyring())?];
-        notes.extend(left_by_others(host, &repository)?);
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.
@@ -134,7 +135,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         notes.extend(supply.notes);
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.
-        let kept = keyring.as_ref().filter(|there| supply::covers(&there.bytes, &supply.keyring));
+        let stays = |there: &&Stored| repository.keyring_stays() || supply::covers(&there.bytes, &supply.keyring);
+        let kept = keyring.as_ref().filter(stays);
         let keyring = kept.map_or(supply.keyring, |there| there.bytes.clone());
         context.missing_keys = manager.missing_keys(host, &keyring)?;
         context.keyring = Some(keyring);

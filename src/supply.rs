@@ -8,6 +8,7 @@ use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Host, system};
 use crate::net;
+use crate::packages::apt::found;
 use crate::packages::versions::{choose, compare_debian};
 use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, apt, keys, rpm};
 use crate::request::{Request, Sources};
@@ -62,6 +63,22 @@ pub fn address(host: &Host, sources: &Sources) -> String {
 fn is_release_8_1(host: &Host) -> bool {
     let text = host.read_text("/etc/redhat-release").ok().flatten().unwrap_or_default();
     text.split_once(" release 8.1").is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The repository as an entry that other tools left serves it, where there is one; and notes on all that were found.
+pub fn adopted(host: &Host, repository: Repository, sources: &Sources) -> Result<(Repository, Vec<String>)> {
+    match repository {
+        Repository::Apt(repository) => {
+            let mut trusted = keys::Family::Apt.fingerprints();
+            trusted.extend(&sources.fingerprints);
+            let found = found::adopt(host, repository, &trusted)?;
+            Ok((Repository::Apt(found.repository), found.notes))
+        }
+        Repository::Rpm(repository) => {
+            let notes = rpm::left_by_others(host, &repository)?;
+            Ok((Repository::Rpm(repository), notes))
+        }
+    }
 }
 
 /// Looks at the repository. `range` holds the Agents that this release supports; `wanted` comes from `plan::wanted_packages`.

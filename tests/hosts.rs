@@ -21,6 +21,7 @@ mod hosts {
     mod services;
     mod settings;
     mod smoke;
+    mod sources;
     mod verify;
     mod versions;
 }

@@ -5,7 +5,6 @@ mod access;
 pub mod apt;
 mod available;
 pub mod dpkg;
-mod entries;
 pub mod keys;
 mod openpgp;
 pub mod rpm;
@@ -19,7 +18,6 @@ use minijinja::{Environment, UndefinedBehavior};
 
 pub use access::{Access, trust_store};
 pub use available::{Available, Candidate, Needs};
-pub use entries::left_by_others;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
@@ -311,6 +309,11 @@ impl Repository {
             Repository::Apt(repository) => &repository.keyring,
             Repository::Rpm(repository) => &repository.keyring,
         }
+    }
+
+    /// Whether the keyring is another tool's, and not ours to write.
+    pub fn keyring_stays(&self) -> bool {
+        matches!(self, Repository::Apt(repository) if repository.keyring_stays)
     }
 
     /// Verifies the repository with this keyring, and says what it offers of `names`, without a change to the host.

@@ -1,10 +1,13 @@
 //! Files as the Agent will read them: values, owners and modes, the vendor's proxy configuration, the repository.
 
+use std::path::Path;
+
 use crate::config;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
+use crate::packages::apt::found;
 use crate::packages::{Manager, keys};
 use crate::plan;
 
@@ -168,29 +171,26 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
         Ok(manager) => (manager, manager.repository_files()),
         Err(error) => return vec![entry.unknown(error.to_string()), ring.unknown(error.to_string())],
     };
-    let enables = |text: &str| match manager {
-        Manager::Apt => text.lines().any(|line| line.trim_start().starts_with("deb ")),
+    let (serves, keyring) = match manager {
+        Manager::Apt => apt_entry(host, Path::new(list), Path::new(keyring)),
         Manager::Dnf | Manager::Zypper => {
-            let has = |key: &str, value: &str| {
-                let mut lines = text.lines().filter_map(|line| line.split_once('='));
-                lines.any(|(k, v)| k.trim() == key && v.trim() == value)
-            };
-            text.contains("baseurl") && has("gpgcheck", "1") && !has("enabled", "0")
+            let text = host.read_text(list).ok().flatten();
+            (text.filter(|text| checks_packages(text)).map(|_| list.to_owned()), keyring.to_owned())
         }
     };
-    let entry = match host.read_text(list) {
-        Ok(Some(text)) if enables(&text) => entry.passes(list),
-        Ok(Some(_)) => entry.warns(
+    let entry = match (host.read_text(list), serves) {
+        (Ok(_), Some(file)) => entry.passes(file),
+        (Ok(Some(_)), None) if manager != Manager::Apt => entry.warns(
             format!("{list} is off, or does not check packages"),
             "`ddinstall install --upgrade` writes it; without it this host gets no updates that can be trusted",
         ),
-        Ok(None) => entry.warns(
+        (Ok(_), None) => entry.warns(
             format!("{list} is not there"),
             "`ddinstall install --upgrade` writes it; without it this host gets no updates",
         ),
-        Err(failure) => entry.unknown(failure.to_string()),
+        (Err(failure), _) => entry.unknown(failure.to_string()),
     };
-    let ring = match host.read(keyring) {
+    let ring = match host.read(&keyring) {
         Ok(Some(stored)) => {
             let keys = keys::fingerprints_in(&stored.bytes, std::time::SystemTime::now());
             let usable: Vec<String> = keys.iter().filter(|(_, usable)| *usable).map(|(f, _)| f.to_string()).collect();
@@ -203,6 +203,27 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
         Err(failure) => ring.unknown(failure.to_string()),
     };
     vec![entry, ring]
+}
+
+/// The file of an apt entry that serves the repository, ours or another tool's, and the keyring that counts.
+fn apt_entry(host: &Host, list: &Path, keyring: &Path) -> (Option<String>, String) {
+    let entries = found::entries(host).map(|(entries, _)| entries).unwrap_or_default();
+    let serves = entries.iter().find(|entry| {
+        entry.enabled
+            && !entry.sources_only
+            && (entry.file == list || entry.is_vendors() || entry.keyring() == Some(keyring))
+    });
+    let keyring = serves.and_then(found::Entry::keyring).unwrap_or(keyring);
+    (serves.map(|entry| entry.file.display().to_string()), keyring.display().to_string())
+}
+
+/// Whether a repository file of dnf or zypper is on, and has packages checked.
+fn checks_packages(text: &str) -> bool {
+    let has = |key: &str, value: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        lines.any(|(k, v)| k.trim() == key && v.trim() == value)
+    };
+    text.contains("baseurl") && has("gpgcheck", "1") && !has("enabled", "0")
 }
 
 /// `datadog.yaml`, `fips_proxy.d/conf.yaml`, …

@@ -235,47 +235,26 @@ pub(super) fn a_lock_for_ever(suite: Suite) {
     host.install().exits(0);
 }
 
-/// Entries of the same repository that other tools left: in our file, in one of theirs, and one that is off.
+/// rpm: entries of the same repository that other tools left: in our file, in one of theirs, and one that is off.
 pub(super) fn entries_of_other_tools(suite: Suite) {
     let host = Untouched::new(Host::fresh(suite).boot());
     let [ours, _] = suite.repository_files();
     let url = format!("https://{}/stable/7/x86_64/", suite.repository_host());
-    let (theirs, left, off, flaws) = if suite.is_rpm() {
-        let entry = |id: &str, more: &str| format!("[{id}]\nname=x\nbaseurl={url}\n{more}\n");
-        (
-            ours.replace("datadog.repo", "monitoring.repo"),
-            entry("monitoring", "gpgcheck=0\nincludepkgs=datadog-agent"),
-            entry("monitoring", "enabled=0"),
-            ["gpgcheck=0", "includepkgs=datadog-agent"],
-        )
-    } else {
-        let entry = |more: &str| format!("Types: deb\nURIs: {url}\nSuites: stable\nComponents: 7\n{more}\n");
-        (
-            ours.replace("datadog.list", "monitoring.sources"),
-            entry("Trusted: yes"),
-            entry("Enabled: no"),
-            ["trusted=yes", "monitoring.sources"],
-        )
-    };
+    let entry = |id: &str, more: &str| format!("[{id}]\nname=x\nbaseurl={url}\n{more}\n");
+    let theirs = ours.replace("datadog.repo", "monitoring.repo");
+    let left = entry("monitoring", "gpgcheck=0\nincludepkgs=datadog-agent");
+    let off = entry("monitoring", "enabled=0");
     host.host.write(&theirs, &left, "root:root", 0o644);
-    host.refuses(host.install(), 4, &[&theirs, "same repository", flaws[0], flaws[1], ours]);
+    host.refuses(host.install(), 4, &[&theirs, "same repository", "gpgcheck=0", "includepkgs=datadog-agent", ours]);
     assert!(host.host.all_requests().is_empty());
     host.host.write(&theirs, &off, "root:root", 0o644);
-    let mut says = vec![theirs.as_str(), "disabled entry", "it stays"];
-    if suite.is_rpm() {
-        host.host.write(ours, left.replace("[monitoring]", "[datadog]") + "enabled=0\n", "root:root", 0o644);
-        says.extend([ours, "enabled=0, gpgcheck=0, includepkgs=datadog-agent", "it is replaced"]);
-    }
+    host.host.write(ours, left.replace("[monitoring]", "[datadog]") + "enabled=0\n", "root:root", 0o644);
     let run = host.install().run().exits(0);
-    for text in says {
+    let flaws = "enabled=0, gpgcheck=0, includepkgs=datadog-agent";
+    for text in [theirs.as_str(), "disabled entry", "it stays", ours, flaws, "it is replaced"] {
         assert!(run.stdout.contains(text), "{text:?} is not said\n{run}");
     }
     assert_eq!(host.host.read(&theirs), off);
     assert!(!host.host.read(ours).contains("gpgcheck=0"));
     host.host.verify().exits(0);
-}
-
-#[test]
-fn entries_of_other_tools_are_named_and_never_doubled() {
-    entries_of_other_tools(Suite::Bookworm);
 }

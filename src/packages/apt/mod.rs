@@ -3,6 +3,7 @@
 
 mod explain;
 mod files;
+pub mod found;
 mod index;
 mod reach;
 mod transaction;
@@ -31,6 +32,10 @@ pub struct Repository {
     pub architecture: String,
     pub keyring: PathBuf,
     pub list: PathBuf,
+    /// The whole text of `list`, where more than our entry stands in it, or another tool wrote it (see [`found`]).
+    pub text: Option<String>,
+    /// The keyring is another tool's, and not ours to write.
+    pub keyring_stays: bool,
 }
 
 /// How long an index may take, and what it may fill. It is less than a megabyte; apt itself has no limit for an answer
@@ -56,12 +61,14 @@ impl Repository {
             architecture: architecture.into(),
             keyring: KEYRING.into(),
             list: LIST.into(),
+            text: None,
+            keyring_stays: false,
         }
     }
 
-    /// The text of the entry. Errors where a part would not stay the one word that it must be (exit code 2).
+    /// The text of the entry's file. Errors where a part would not stay the one word that it must be (exit code 2).
     pub fn list_text(&self) -> Result<String> {
-        self.entry(&self.keyring)
+        self.text.clone().map_or_else(|| self.entry(&self.keyring), Ok)
     }
 
     fn entry(&self, keyring: &Path) -> Result<String> {

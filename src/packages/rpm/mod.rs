@@ -5,6 +5,7 @@ mod database;
 mod dnf;
 mod explain;
 mod files;
+mod found;
 mod hold;
 mod keys;
 mod reach;
@@ -17,6 +18,7 @@ use minijinja::context;
 
 pub use database::{installed, is_there};
 pub use files::read_file;
+pub use found::left_by_others;
 pub use hold::{can_hold, hold};
 pub use keys::{import, missing_keys};
 pub use reach::credential_file;

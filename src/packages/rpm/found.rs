@@ -7,13 +7,12 @@ use super::Repository;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 
-/// The hosts of the vendor's repositories.
-const VENDORS: [&str; 2] = ["apt.datadoghq.com", "yum.datadoghq.com"];
+/// The host of the vendor's repositories.
+const VENDOR: &str = "yum.datadoghq.com";
 
-/// An entry for packages, of any package manager.
+/// A section of a repository file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Entry {
-    /// Its name, where entries have names.
     id: String,
     url: String,
     enabled: bool,
@@ -23,13 +22,16 @@ struct Entry {
 
 /// Looks for them. Returns notes; an entry that would stand beside ours is an error (exit code 4).
 pub fn left_by_others(host: &Host, repository: &Repository) -> Result<Vec<String>> {
-    let ours = repository.entry();
+    let ours = repository.entry.as_path();
     let mut notes = Vec::new();
     for path in files(host, repository)? {
         let Some(text) = host.read_text(&path)? else { continue };
-        let entries = read(repository, &path, &text);
+        let entries = sections(&text);
         let shown = path.display();
         if path == ours {
+            if text == repository.entry_text()? {
+                continue;
+            }
             if let Some(other) = entries.iter().find(|entry| !entry.is_of(repository)) {
                 let what = format!("{shown} has an entry of another repository, too ({})", other.name());
                 return Err(refused(what, repository));
@@ -57,7 +59,7 @@ pub fn left_by_others(host: &Host, repository: &Repository) -> Result<Vec<String
 fn refused(what: String, repository: &Repository) -> Error {
     Error::new(Kind::Prerequisite, what).hint(format!(
         "remove it, or have the tool that wrote it remove it, then run again: ddinstall keeps its own in {}",
-        repository.entry().display()
+        repository.entry.display()
     ))
 }
 
@@ -66,13 +68,11 @@ impl Entry {
         let place = |url: &str| url.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/').to_owned();
         let found = place(&self.url);
         let host = found.split(['/', ':']).next().unwrap_or_default();
-        (matches!(repository, Repository::Rpm(_)) && self.id == "datadog")
-            || VENDORS.contains(&host)
-            || found == place(repository.url())
+        self.id == "datadog" || host == VENDOR || found == place(&repository.url)
     }
 
     fn name(&self) -> &str {
-        if self.id.is_empty() { &self.url } else { &self.id }
+        &self.id
     }
 
     fn told(&self) -> Vec<String> {
@@ -83,25 +83,10 @@ impl Entry {
 
 /// The files that may hold entries.
 fn files(host: &Host, repository: &Repository) -> Result<Vec<PathBuf>> {
-    let folder = repository.entry().parent().unwrap_or(Path::new("/"));
-    let endings: &[&str] = match repository {
-        Repository::Apt(_) => &["list", "sources"],
-        Repository::Rpm(_) => &["repo"],
-    };
+    let folder = repository.entry.parent().unwrap_or(Path::new("/"));
     let mut found: Vec<PathBuf> = host.list(folder)?.unwrap_or_default().iter().map(|name| folder.join(name)).collect();
-    found.retain(|path| path.extension().is_some_and(|end| endings.iter().any(|known| end == *known)));
-    if let Repository::Apt(_) = repository {
-        found.push("/etc/apt/sources.list".into());
-    }
+    found.retain(|path| path.extension().is_some_and(|end| end == "repo"));
     Ok(found)
-}
-
-fn read(repository: &Repository, path: &Path, text: &str) -> Vec<Entry> {
-    match repository {
-        Repository::Rpm(_) => sections(text),
-        Repository::Apt(_) if path.extension().is_some_and(|end| end == "sources") => stanzas(text),
-        Repository::Apt(_) => lines(text),
-    }
 }
 
 /// `.repo`: sections of `key=value`.
@@ -126,44 +111,9 @@ fn sections(text: &str) -> Vec<Entry> {
     found
 }
 
-/// `deb [signed-by=… trusted=yes] URL SUITE COMPONENT…`; what is commented out is none.
-fn lines(text: &str) -> Vec<Entry> {
-    let mut found = Vec::new();
-    for line in text.lines().filter_map(|line| line.trim().strip_prefix("deb ")) {
-        let line = line.trim();
-        let (options, rest) = match line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((options, rest)) => (options, rest),
-            None => ("", line),
-        };
-        let flaws = options.split_whitespace().filter(|option| *option == "trusted=yes").map(str::to_owned).collect();
-        let url = rest.split_whitespace().next().unwrap_or_default().to_owned();
-        found.push(Entry { id: String::new(), url, enabled: true, flaws });
-    }
-    found
-}
-
-/// `.sources`: paragraphs of `Key: value` (deb822).
-fn stanzas(text: &str) -> Vec<Entry> {
-    let mut found = Vec::new();
-    for paragraph in text.split("\n\n") {
-        let field = |key: &str| {
-            let mut lines = paragraph.lines().filter_map(|line| line.split_once(':'));
-            lines.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.trim())
-        };
-        let enabled = field("Enabled").is_none_or(|value| !value.eq_ignore_ascii_case("no"));
-        let flaws: Vec<String> =
-            field("Trusted").filter(|value| *value == "yes").map(|_| "trusted=yes".to_owned()).into_iter().collect();
-        for url in field("URIs").unwrap_or_default().split_whitespace() {
-            found.push(Entry { id: String::new(), url: url.into(), enabled, flaws: flaws.clone() });
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packages::apt;
 
     #[test]
     fn every_form_of_an_entry_is_read() {
@@ -172,16 +122,5 @@ mod tests {
         let found = sections(repo);
         assert_eq!(found[0].told(), ["enabled=0", "gpgcheck=0", "includepkgs=datadog-agent"]);
         assert_eq!((found[1].id.as_str(), found[1].enabled), ("epel", true));
-        let list =
-            "# deb https://old/ a b\ndeb [arch=amd64 trusted=yes] https://apt.datadoghq.com stable 7\ndeb-src x y\n";
-        let found = lines(list);
-        assert_eq!((found.len(), found[0].url.as_str()), (1, "https://apt.datadoghq.com"));
-        assert_eq!(found[0].flaws, ["trusted=yes"]);
-        let sources =
-            "Types: deb\nURIs: https://apt.datadoghq.com/\nEnabled: no\n\nTypes: deb\nURIs: https://a/ https://b/\n";
-        let found = stanzas(sources);
-        assert_eq!((found.len(), found[0].enabled, found[1].enabled), (3, false, true));
-        let repository = Repository::Apt(apt::Repository::vendor("amd64"));
-        assert!(found[0].is_of(&repository) && !found[1].is_of(&repository));
     }
 }
