@@ -102,6 +102,8 @@ impl Reach {
         match self.manager {
             Manager::Zypper => {
                 let command = command.env("ZYPP_CONF", self.at("zypp.conf"));
+                // What it leaves there when it is ended is gone with the folder.
+                let command = command.env("ZYPPTMPDIR", self.folder.path());
                 match (self.alone, self.repositories) {
                     (true, _) => command.arg("--root").arg(self.at(ROOT)),
                     (_, true) => command.arg("--reposd-dir").arg(self.repos()),
