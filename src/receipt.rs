@@ -10,8 +10,13 @@ use crate::host::{Attributes, Host, Stored, system};
 pub const STATE: &str = "/var/lib/ddinstall";
 pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
 pub const LOCK: &str = "/var/lib/ddinstall/lock";
+/// The proof of the last changing run, as JSON.
+pub const PROOF: &str = "/var/lib/ddinstall/proof.json";
+/// One log a changing run. They stay when all else of ours goes.
+pub const LOGS: &str = "/var/log/ddinstall";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";
-const FORMAT: u32 = 1;
+/// 2 (0.2): attributes, users, folders of packages, runs that are being taken back. 1 is read, too.
+const FORMAT: u32 = 2;
 
 const PRIVATE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o600 };
 const PRIVATE_FOLDER: Attributes = Attributes { uid: 0, gid: 0, mode: 0o700 };
@@ -43,11 +48,31 @@ pub enum Undo {
     /// Remove packages that were absent.
     RemovePackages {
         names: Vec<String>,
+        /// Folders of these packages that were absent, too: all that is in them came after us.
+        #[serde(default)]
+        folders: Vec<String>,
     },
     /// Go back to the version that was there.
     RestorePackage {
         name: String,
         version: String,
+        /// The version that replaced it. Another one that is there now is somebody else's choice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Packages' scripts may set owners and modes of files that are not theirs: what they were.
+    RestoreAttributes {
+        path: String,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+        /// What the scripts made of it, where they were done. Anything else is somebody else's choice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<(u32, u32, u32)>,
+    },
+    /// A user that was absent and that packages' scripts make. It stays, and is named.
+    NewUser {
+        user: String,
     },
     LeaveGroup {
         user: String,
@@ -79,6 +104,8 @@ pub enum Outcome {
     Done,
     /// Failed and left as it was then.
     Kept,
+    /// Being taken back, or cut off in that, or something could not be taken back yet.
+    TakingBack,
     RolledBack,
 }
 
@@ -150,19 +177,32 @@ impl Past {
 impl Receipt {
     /// The run that was cut off, if the last one was.
     pub fn cut_off(&self) -> Option<&Run> {
-        self.runs.last().filter(|run| run.outcome == Outcome::Open)
+        self.runs.last().filter(|run| matches!(run.outcome, Outcome::Open | Outcome::TakingBack))
+    }
+
+    /// The runs that were not taken back, oldest first.
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack)
     }
 
     /// Whether a run that was not taken back put this package on the host.
     pub fn installed(&self, package: &str) -> bool {
         let installs =
-            |undo: &Undo| matches!(undo, Undo::RemovePackages { names } if names.iter().any(|n| n == package));
-        let runs = self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack);
-        runs.flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
+            |undo: &Undo| matches!(undo, Undo::RemovePackages { names, .. } if names.iter().any(|n| n == package));
+        self.standing().flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
     }
 
-    /// Begins a run. Nothing is written before its first step.
+    /// Begins a run, or goes on with one that was cut off: both are one change, and are taken back as one. Nothing is
+    /// written before its first step.
     pub fn begin(&mut self, asked: Asked) {
+        self.format = FORMAT;
+        if self.cut_off().is_some()
+            && let Some(run) = self.runs.last_mut()
+        {
+            run.outcome = Outcome::Open;
+            self.asked = asked;
+            return;
+        }
         let id = self.runs.last().map_or(1, |run| run.id + 1);
         let asked_before = std::mem::replace(&mut self.asked, asked);
         self.runs.push(Run {
@@ -211,6 +251,51 @@ impl Receipt {
     pub fn end(&mut self, host: &Host, outcome: Outcome) -> Result<()> {
         self.run()?.outcome = outcome;
         self.save(host)
+    }
+
+    /// What packages' scripts made of owners and modes; where nothing changed there is nothing to restore.
+    pub fn settle_attributes(&mut self, host: &Host) -> Result<()> {
+        let Some(step) = self.run()?.steps.last_mut() else { return Ok(()) };
+        let mut kept = Vec::new();
+        for mut undo in step.undo.drain(..) {
+            if let Undo::RestoreAttributes { path, uid, gid, mode, made } = &mut undo {
+                match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
+                    Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
+                    _ => continue,
+                }
+            }
+            kept.push(undo);
+        }
+        step.undo = kept;
+        Ok(())
+    }
+
+    /// The runs from this one on are about to be taken back. On disk before anything else is.
+    pub fn take_back(&mut self, host: &Host, from: u32) -> Result<()> {
+        self.format = FORMAT;
+        for run in self.runs.iter_mut().filter(|run| run.id >= from && run.outcome != Outcome::RolledBack) {
+            run.outcome = Outcome::TakingBack;
+        }
+        self.save(host)
+    }
+
+    /// The runs from this one on were taken back: their backups go. Where no run stands, so does all that we keep on
+    /// this host, but for the logs.
+    pub fn taken_back(&mut self, host: &Host, from: u32) -> Result<()> {
+        let mut asked = None;
+        for run in self.runs.iter_mut().filter(|run| run.id >= from && run.outcome == Outcome::TakingBack) {
+            run.outcome = Outcome::RolledBack;
+            asked.get_or_insert_with(|| run.asked_before.clone());
+        }
+        self.asked = asked.unwrap_or_default();
+        if self.standing().next().is_none() {
+            return host.remove_tree(STATE).map(|_| ());
+        }
+        self.save(host)?;
+        for run in self.runs.iter().filter(|run| run.id >= from) {
+            host.remove_tree(format!("{BACKUPS}/{}", run.id))?;
+        }
+        Ok(())
     }
 
     /// Keeps a copy of a file, readable by root only, and says how to put it back.

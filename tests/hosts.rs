@@ -8,12 +8,15 @@ mod hosts {
     mod existing_agent;
     mod fresh;
     mod interrupted;
+    mod kills;
     mod plan;
     mod refusals;
+    mod rollback;
     mod second_run;
     mod secrets;
     mod services;
     mod settings;
     mod smoke;
+    mod state;
     mod verify;
 }

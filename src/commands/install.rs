@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::apply::{self, Applied, Job};
 use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, Lock, Locking};
+use crate::host::{Attributes, Hold};
 use crate::packages::Repository;
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, LOCK};
+use crate::receipt::{self, PROOF};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
-use super::{LOCK_WAIT, Session, print};
+use super::{Session, lock, print};
 
-/// The proof of the last changing run, as JSON.
-const PROOF: &str = "/var/lib/ddinstall/proof.json";
 /// All that a run came to.
 #[derive(Default)]
 struct Done {
@@ -175,29 +173,6 @@ fn show_plan(session: &Session, prepared: &Prepared) {
         let mut redactor = session.redactor.clone();
         redactor.learn_plan(&prepared.plan);
         print(&text::plan(&prepared.plan, &[], true, &redactor, session.style));
-    }
-}
-
-/// Takes the lock, waiting for another run. Tells whether it had to wait.
-fn lock(session: &Session) -> Result<(Lock, bool)> {
-    receipt::prepare_state(&session.host)?;
-    let started = Instant::now();
-    let mut waited = false;
-    loop {
-        let holder = match session.host.lock(LOCK)? {
-            Locking::Acquired(lock) => return Ok((lock, waited)),
-            Locking::HeldBy(holder) => holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}")),
-        };
-        if started.elapsed() > LOCK_WAIT {
-            let what =
-                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
-            return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
-        }
-        if !waited {
-            session.events.note(format!("waiting for another run of ddinstall ({holder})"));
-        }
-        waited = true;
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

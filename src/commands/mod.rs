@@ -4,6 +4,7 @@ mod config;
 mod install;
 mod journal;
 mod plan;
+mod rollback;
 pub mod settings;
 mod verify;
 
@@ -11,14 +12,15 @@ use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::cli::{Action, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::Host;
+use crate::host::{Host, Lock, Locking};
 use crate::packages;
+use crate::receipt::{self, LOCK, STATE};
 use crate::report::json::Document;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
@@ -55,6 +57,8 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",
+        Action::Undo(extent) if extent.all => "uninstall",
+        Action::Undo(_) => "rollback",
     };
     let session = match Session::open(invocation) {
         Ok(session) => session,
@@ -63,6 +67,7 @@ pub fn run(invocation: &Invocation) -> u8 {
     match invocation.action {
         Action::Plan { diff, detailed_exitcode } => plan::run(&session, diff, detailed_exitcode),
         Action::Verify => verify::run(&session),
+        Action::Undo(extent) => rollback::run(&session, extent),
         _ => install::run(&session),
     }
 }
@@ -85,8 +90,10 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
 
 impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
+        // What is taken back is known from the receipt: no variable may stand in the way.
+        let asks = !matches!(invocation.action, Action::Undo(_));
         let inputs = Inputs {
-            variables: std::env::vars_os().collect(),
+            variables: std::env::vars_os().filter(|_| asks).collect(),
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
@@ -139,6 +146,37 @@ impl Session {
             Format::Json => print(&Document { error: Some(error), exit_code, ..document }.render(&self.redactor)),
         }
         exit_code
+    }
+}
+
+/// Takes the lock, waiting for another run. Tells whether it had to wait.
+fn lock(session: &Session) -> Result<(Lock, bool)> {
+    let started = Instant::now();
+    let mut waited = false;
+    loop {
+        receipt::prepare_state(&session.host)?;
+        let holder = match session.host.lock(LOCK) {
+            Ok(Locking::Acquired(lock)) => return Ok((lock, waited)),
+            Ok(Locking::HeldBy(holder)) => holder,
+            // An uninstallation that has ended just now took the folder away.
+            Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= LOCK_WAIT => continue,
+            Err(error) => return Err(error),
+        };
+        let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+        if started.elapsed() > LOCK_WAIT {
+            let what =
+                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
+            return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
+        }
+        if session.stop.load(Ordering::Relaxed) {
+            let what = format!("a signal ended this run while it waited for another run of ddinstall ({holder})");
+            return Err(Error::new(Kind::Interrupted, what));
+        }
+        if !waited {
+            session.events.note(format!("waiting for another run of ddinstall ({holder})"));
+        }
+        waited = true;
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

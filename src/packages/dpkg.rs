@@ -1,9 +1,10 @@
 //! What dpkg has installed, read from its database without a child process where that is safe.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, Output};
 use crate::packages::{Installed, State};
 
 const STATUS: &str = "/var/lib/dpkg/status";
@@ -25,6 +26,48 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
         Some(0 | 1) => Ok(find(&output.stdout_text(), names)),
         _ => Err(Error::new(Kind::PackageManager, "dpkg cannot say what is installed").detail(output.explain())),
     }
+}
+
+/// The files of installed packages, and whether each still is as it was brought.
+pub fn owned(host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
+    let known = installed(host, names)?;
+    let there = names.iter().zip(known).filter(|(_, known)| known.is_some());
+    let there: Vec<&str> = there.map(|(name, _)| *name).collect();
+    if there.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let what = "dpkg cannot say whose files are whose";
+    let fails = |output: &Output| Error::new(Kind::PackageManager, what).detail(output.explain());
+    let listed = Command::new("dpkg-query").arg("-L").args(&there).run(host)?;
+    if !listed.success() {
+        return Err(fails(&listed));
+    }
+    let text = listed.stdout_text();
+    let mut files: BTreeMap<String, bool> =
+        text.lines().filter(|line| line.starts_with('/')).map(|line| (line.to_owned(), true)).collect();
+    // Only what differs is printed, as `??5?????? c /path` or `missing     c /path`.
+    let differ = Command::new("dpkg").arg("--verify").args(&there).run(host)?;
+    if !matches!(differ.status, Some(0 | 1)) {
+        return Err(fails(&differ));
+    }
+    for line in differ.stdout_text().lines() {
+        if let Some(at) = line.find('/') {
+            files.insert(line[at..].to_owned(), false);
+        }
+    }
+    Ok(files)
+}
+
+/// Which of these packages dpkg knows anything of, if only that their configuration is left.
+pub fn remembered(host: &Host, names: &[&str]) -> Result<Vec<bool>> {
+    let format = "-f=${Package} ${db:Status-Status}\\n";
+    // Exit code 1 means that one of them is unknown.
+    let text = Command::new("dpkg-query").args(["-W", format]).args(names).run(host)?.stdout_text();
+    let known = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        lines.any(|(package, status)| package == name && status != "not-installed")
+    };
+    Ok(names.iter().map(|name| known(name)).collect())
 }
 
 /// Whether dpkg is in the middle of a transaction, or was stopped there: apt then refuses to work until
