@@ -343,6 +343,8 @@ impl Run<'_> {
     fn proxy_listens(&self) -> Result<()> {
         let host = self.job.host();
         let started = Instant::now();
+        // The count goes on where a unit was stopped between two of its restarts.
+        let restarts = units::show(host, &[PROXY_UNIT])?.iter().map(|s| s.n_restarts).max();
         loop {
             let listeners = sockets::listeners(host, PORTS, &[])?;
             let own = |port: u16| {
@@ -351,7 +353,7 @@ impl Run<'_> {
             };
             let Some(missing) = PORTS.clone().find(|port| !own(*port)) else { return Ok(()) };
             let states = units::show(host, &[PROXY_UNIT])?;
-            let down = states.iter().find(|s| s.is_failed() || s.n_restarts > 0);
+            let down = states.iter().find(|s| s.is_failed() || Some(s.n_restarts) > restarts);
             if let Some(state) = down {
                 return Err(units::service_error(host, state));
             }
