@@ -300,10 +300,10 @@ impl Run<'_> {
         let host = self.job.host();
         let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
         let known = Manager::Apt.installed(host, &names)?;
-        let changed: Vec<(&str, bool)> = names.into_iter().zip(known.iter().map(Option::is_some)).collect();
-        let mut undo = rollback::scripts(host, &changed)?;
+        let mut undo = rollback::scripts(host, &names)?;
         // One that a killed run has left half-installed is neither: that run's undo is still there.
-        let absent: Vec<&str> = changed.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+        let absent: Vec<&str> =
+            names.into_iter().zip(known).filter(|(_, is)| is.is_none()).map(|(name, _)| name).collect();
         if !absent.is_empty() {
             let mut folders = Vec::new();
             for folder in absent.iter().flat_map(|name| package_folders(name)) {

@@ -1,6 +1,9 @@
 //! The receipt: what was asked and what each run did, written before it is done, so that a run that
 //! was cut off is known and every run can be undone. It holds hashes and backups' names, never content.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Asked;
@@ -192,13 +195,17 @@ impl Receipt {
         self.standing().flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
     }
 
-    /// Begins a run, or goes on with one that was cut off: both are one change, and are taken back as one. Nothing is
-    /// written before its first step.
+    /// Begins a run, or goes on with one that was cut off: both are one change, and are taken back as one. So are runs
+    /// whose uninstallation was cut off: the host is neither of what each of them left. Nothing is written before the
+    /// first step.
     pub fn begin(&mut self, asked: Asked) {
         self.format = FORMAT;
-        if self.cut_off().is_some()
-            && let Some(run) = self.runs.last_mut()
-        {
+        if self.cut_off().is_some() {
+            let half = |run: &Run| run.outcome == Outcome::TakingBack;
+            let first = self.runs.iter().position(half).unwrap_or(self.runs.len() - 1);
+            let rest = self.runs.split_off(first + 1);
+            let run = &mut self.runs[first];
+            run.steps.extend(rest.into_iter().flat_map(|run| run.steps));
             run.outcome = Outcome::Open;
             self.asked = asked;
             return;
@@ -288,12 +295,28 @@ impl Receipt {
             asked.get_or_insert_with(|| run.asked_before.clone());
         }
         self.asked = asked.unwrap_or_default();
+        // Before any backup goes: a run that still counts as standing needs them.
+        self.save(host)?;
         if self.standing().next().is_none() {
             return host.remove_tree(STATE).map(|_| ());
         }
-        self.save(host)?;
-        for run in self.runs.iter().filter(|run| run.id >= from) {
-            host.remove_tree(format!("{BACKUPS}/{}", run.id))?;
+        self.prune(host)
+    }
+
+    /// Removes backups that no standing run needs any more.
+    fn prune(&self, host: &Host) -> Result<()> {
+        let undos = self.standing().flat_map(|run| &run.steps).flat_map(|step| &step.undo);
+        let needed: BTreeSet<&Path> = undos
+            .filter_map(|undo| match undo {
+                Undo::RestoreFile { backup, .. } => Path::new(backup).parent(),
+                _ => None,
+            })
+            .collect();
+        for name in host.list(BACKUPS)?.unwrap_or_default() {
+            let folder = Path::new(BACKUPS).join(name);
+            if !needed.contains(&*folder) {
+                host.remove_tree(folder)?;
+            }
         }
         Ok(())
     }
@@ -329,4 +352,52 @@ impl Receipt {
 /// Makes the state folder, which only root may enter.
 pub fn prepare_state(host: &Host) -> Result<()> {
     host.make_dirs(STATE, &PRIVATE_FOLDER).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> (tempfile::TempDir, Host) {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        (folder, host)
+    }
+
+    fn one_step(receipt: &mut Receipt, host: &Host, what: &str) {
+        receipt.begin(Asked::default());
+        host.make_dirs(STATE, &PRIVATE_FOLDER).unwrap();
+        host.write("/file", what.as_bytes(), &PRIVATE).unwrap();
+        let before = host.read("/file").unwrap().unwrap();
+        let undo = receipt.back_up(host, "/file", &before, "hash".into()).unwrap();
+        receipt.intend(host, what.into(), vec![undo]).unwrap();
+    }
+
+    #[test]
+    fn an_uninstallation_that_was_cut_off_and_the_next_run_are_one_change() {
+        let (_folder, host) = host();
+        let mut receipt = Receipt::default();
+        for (what, outcome) in [("a", Outcome::Done), ("b", Outcome::Done), ("c", Outcome::Open)] {
+            one_step(&mut receipt, &host, what);
+            receipt.end(&host, outcome).unwrap();
+        }
+        receipt.take_back(&host, 2).unwrap();
+        one_step(&mut receipt, &host, "d");
+        let outcomes: Vec<_> = receipt.runs.iter().map(|run| (run.id, run.outcome)).collect();
+        assert_eq!(outcomes, [(1, Outcome::Done), (2, Outcome::Open)]);
+        let steps: Vec<&str> = receipt.runs[1].steps.iter().map(|step| step.what.as_str()).collect();
+        assert_eq!(steps, ["b", "c", "d"]);
+        let copies = |host: &Host| {
+            let tree = host.list_tree(BACKUPS).unwrap();
+            let mut copies: Vec<_> =
+                tree.into_iter().filter_map(|(path, _)| Some(host.read(path).ok()??.bytes)).collect();
+            copies.sort();
+            copies
+        };
+        assert_eq!(copies(&host), [b"a", b"b", b"c", b"d"]);
+        receipt.take_back(&host, 2).unwrap();
+        receipt.taken_back(&host, 2).unwrap();
+        assert_eq!(copies(&host), [b"a"]);
+        assert_eq!(Past::load(&host).unwrap().receipt(), receipt);
+    }
 }

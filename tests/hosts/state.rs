@@ -26,12 +26,14 @@ pub const ASIDE: [&str; 15] = [
 ];
 const TABLES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 /// What running programs write.
-const RUNNING: [&str; 6] = [
+const RUNNING: [&str; 7] = [
     "/var/log/datadog",
     "/var/log/journal",
     "/var/log/wtmp",
     "/var/log/btmp",
+    // What useradd and logins note.
     "/var/log/lastlog",
+    "/var/log/faillog",
     "/opt/datadog-agent/run",
 ];
 
