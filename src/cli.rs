@@ -19,6 +19,7 @@ pub enum Action {
     Verify,
     Undo(Extent),
     Settings(Listing),
+    Support(Question, Listing),
     ConfigGet { file: String, path: String },
     ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
 }
@@ -33,7 +34,19 @@ pub struct Extent {
     pub dry_run: bool,
 }
 
-/// How the table of settings is printed.
+/// The host that `ddinstall support` is asked about; without an os-release, this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Question {
+    pub os_release: Option<String>,
+    /// `--arch`
+    pub architecture: Option<String>,
+    /// `--kernel`
+    pub kernel: Option<String>,
+    /// `--assume-distribution`
+    pub assumed: Option<String>,
+}
+
+/// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
     Text,
@@ -63,7 +76,7 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let Some((name, sub)) = matches.subcommand() else {
         return Err(command().error(
             clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, settings or config",
+            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
         ));
     };
     let action = match name {
@@ -73,23 +86,39 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         "uninstall" => {
             Action::Undo(Extent { all: true, purge: sub.get_flag("purge"), dry_run: sub.get_flag("dry_run") })
         }
-        "settings" => Action::Settings(match sub.get_one::<String>("format").map(String::as_str) {
-            Some("json") => Listing::Json,
-            Some("markdown") => Listing::Markdown,
-            Some("schema") => Listing::Schema,
-            _ => Listing::Text,
-        }),
+        "settings" => Action::Settings(listing(sub)),
+        "support" => Action::Support(question(sub), listing(sub)),
         "config" => config(sub)?,
         _ => Action::Install,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    if matches!(action, Action::Settings(_) | Action::Undo(_) | Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
+    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
     }
     let sets = sub.get_many::<String>("set").map_or_else(Vec::new, |sets| sets.cloned().collect());
     Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: sub.get_one::<String>("file").cloned() })
+}
+
+fn listing(matches: &ArgMatches) -> Listing {
+    match matches.get_one::<String>("format").map(String::as_str) {
+        Some("json") => Listing::Json,
+        Some("markdown") => Listing::Markdown,
+        Some("schema") => Listing::Schema,
+        _ => Listing::Text,
+    }
+}
+
+fn question(matches: &ArgMatches) -> Question {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    Question {
+        os_release: text("os_release"),
+        architecture: text("arch"),
+        kernel: text("kernel"),
+        assumed: text("assume_distribution"),
+    }
 }
 
 fn config(matches: &ArgMatches) -> Result<Action, clap::Error> {
@@ -167,6 +196,7 @@ pub fn command() -> Command {
                 ),
             ),
         )
+        .subcommand(support_command())
         .subcommand(config_command())
 }
 
@@ -181,6 +211,25 @@ fn undo(command: Command) -> Command {
 fn quiet_arg() -> Arg {
     let quiet = Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue);
     quiet.help("Prints errors and the last lines only")
+}
+
+fn support_command() -> Command {
+    let option = |name: &'static str, flag: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(flag).value_name(value).help(help)
+    };
+    Command::new("support")
+        .about("Says whether Agent, FIPS proxy and CWS are supported on this host, and on every other. Works without root.")
+        .arg(format_arg().value_parser(["text", "json", "markdown"]).help("How the answer is printed; `markdown` is the table alone"))
+        .arg(option(
+            "os_release",
+            "os-release",
+            "FILE",
+            "Answers for the host that this os-release is of, or an older file such as redhat-release, without a look at this one",
+        ))
+        .arg(option("arch", "arch", "ARCH", "Its architecture, as `uname -m` prints it; x86_64 where it is not given").requires("os_release"))
+        .arg(option("kernel", "kernel", "RELEASE", "Its kernel, as `uname -r` prints it").requires("os_release"))
+        .arg(option("assume_distribution", "assume-distribution", "ID:VERSION", "Release that it is built on, where it does not say so itself"))
+        .after_help("Exits with 3 where the Agent is not supported, or where the distribution cannot be told.")
 }
 
 fn config_command() -> Command {
@@ -268,6 +317,7 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         Type::Url => arg.value_name("URL"),
         Type::Site => arg.value_name("SITE"),
         Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
+        Type::Release => arg.value_name("ID:VERSION"),
         Type::Word => arg.value_name("WORD"),
         Type::Text | Type::Secret | Type::Never(_) => arg.value_name("TEXT"),
     }

@@ -13,6 +13,7 @@ use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
 use crate::supply;
+use crate::support;
 use crate::types::Flavor;
 
 /// The host, the wish and the way from one to the other.
@@ -39,7 +40,6 @@ pub struct Looked {
 
 /// Reads the host. `writes`: this run is going to change it, so it must be root.
 pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
-    let facts = Facts::gather(host)?;
     let past = Past::load(host)?;
     let mut notes = request.notes.clone();
     if matches!(past, Past::Denied) {
@@ -49,10 +49,11 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     }
     let receipt = past.receipt();
     let mut asked = Asked::merged(request, &receipt.asked);
+    let facts = Facts::gather(host, asked.distribution.as_ref())?;
     if asked.flavor.is_none() {
         asked.flavor = installed_flavor(host)?;
     }
-    notes.extend(prerequisites::platform(&facts, &asked, writes)?);
+    notes.extend(prerequisites::platform(&facts, request, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
     if let Some(version) = current.agent_version() {
@@ -107,7 +108,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         prerequisites::disk(host, Needs::default())?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
-        let supply = supply::look(session, request, repository, &desired, &current, &context.packages)?;
+        let range = support::agents(&facts.distribution, &facts.architecture);
+        let supply = supply::look(session, request, range, repository, &desired, &current, &context.packages)?;
         notes.extend(supply.notes);
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.

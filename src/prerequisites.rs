@@ -21,8 +21,10 @@ const FIRST_FIPS_FLAVOR: Version = Version::new(7, 64, 0);
 const SPARE: u64 = 32 * 1024 * 1024;
 
 /// What the host is: supported, and ours to change. Returns notes.
-pub fn platform(facts: &Facts, asked: &Asked, writes: bool) -> Result<Vec<String>> {
-    let notes = support::check(facts, Needs { fips: asked.fips_on(), cws: asked.cws_on() })?;
+pub fn platform(facts: &Facts, request: &Request, asked: &Asked, writes: bool) -> Result<Vec<String>> {
+    let needs =
+        Needs { fips: asked.fips_on(), cws: asked.cws_on(), flavor: asked.flavor(), pin: request.agent_pin.as_ref() };
+    let notes = support::check(facts, needs)?;
     if facts.distribution.family != Family::Debian || !facts.apt {
         return Err(Error::new(Kind::Unsupported, format!("{} has no apt-get", facts.distribution.name))
             .hint("ddinstall installs with apt on Debian and Ubuntu"));

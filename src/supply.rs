@@ -2,13 +2,14 @@
 //! versions are chosen. Nothing of the host is touched.
 
 use crate::current::Current;
-use crate::desired::{Desired, Wanted};
+use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::net;
 use crate::packages::versions::choose;
 use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, keys};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
+use crate::support::Range;
 use crate::types::Pin;
 
 /// Everything that is needed to install: verified, and chosen.
@@ -30,10 +31,11 @@ pub fn repository(sources: &Sources, architecture: &str) -> Repository {
     }
 }
 
-/// Looks at the repository. `wanted` comes from `plan::wanted_packages`.
+/// Looks at the repository. `range` holds the Agents that this release supports; `wanted` comes from `plan::wanted_packages`.
 pub fn look(
     session: Session,
     request: &Request,
+    range: Range,
     repository: &Repository,
     desired: &Desired,
     current: &Current,
@@ -49,7 +51,7 @@ pub fn look(
     let available = Manager::Apt.verify(session, repository, &keyring, &names).map_err(|e| fetched.explain(e))?;
     let mut supply = Supply { keyring, packages: Vec::new(), needs: Needs::default(), notes: fetched.notes };
     for change in wanted {
-        supply.take(change, desired, current, &available, repository)?;
+        supply.take(change, range, desired, current, &available, repository)?;
     }
     let specs: Vec<PackageSpec> = supply.packages.iter().map(PackageChange::spec).collect();
     supply.needs = available.needs(&specs);
@@ -70,6 +72,7 @@ impl Supply {
     fn take(
         &mut self,
         change: &PackageChange,
+        range: Range,
         desired: &Desired,
         current: &Current,
         available: &Available,
@@ -81,12 +84,30 @@ impl Supply {
             _ => None,
         };
         let versions = || available.versions(&change.name).iter().map(|candidate| candidate.version.as_str());
-        let Some(version) = choose(versions(), pin) else {
+        let is_agent = desired.asked.flavor().is_agent() && change.name == desired.asked.flavor().package();
+        let is_agent = is_agent || change.name == COLLECTOR;
+        let fits = |text: &&str| !is_agent || text.parse().is_ok_and(|version| range.holds(&version));
+        let chosen = choose(versions().filter(fits), pin);
+        if let (Some(version), None, Some(newer)) = (chosen, pin, choose(versions(), None))
+            && newer != version
+        {
+            let name = &change.name;
+            self.notes.push(format!(
+                "{name} {version} is chosen, and not {newer}, since it is the newest that the vendor supports on this \
+                 release"
+            ));
+        }
+        let Some(version) = chosen else {
             if wish == Some(&Wanted::Along) {
                 self.notes.push(format!("{} has no {}; it is left out", repository.url, change.name));
                 return Ok(());
             }
-            return Err(absent(&change.name, pin, versions().collect(), repository));
+            let error = absent(&change.name, pin, versions().collect(), repository);
+            let capped = range.last.filter(|_| is_agent && pin.is_none() && choose(versions(), None).is_some());
+            return Err(match capped {
+                Some(last) => error.detail(format!("this release of the distribution supports Agents up to 7.{last}")),
+                None => error,
+            });
         };
         if current.version(&change.name) == Some(version) {
             return Ok(());

@@ -9,7 +9,7 @@ use ddinstall::cli;
 use ddinstall::config::yaml::{self, Edit, Value};
 use ddinstall::desired::{self, Asked, Content, Desired};
 use ddinstall::error::{Error, Kind};
-use ddinstall::facts::{Distribution, Facts, Family, Init};
+use ddinstall::facts::{self, Facts, Init};
 use ddinstall::request::{InputFile, Inputs, Request};
 use ddinstall::settings::{File, Fixed, Setting, TABLE, Type, WithFips, row};
 use ddinstall::types::Version;
@@ -69,12 +69,7 @@ impl Given {
 
 fn facts() -> Facts {
     Facts {
-        distribution: Distribution {
-            id: "debian".into(),
-            version: "12".into(),
-            name: "Debian 12".into(),
-            family: Family::Debian,
-        },
+        distribution: facts::parse(b"ID=debian\nVERSION_ID=12\n").unwrap(),
         architecture: "x86_64".into(),
         kernel: "6.1.0".into(),
         init: Init::Systemd,
@@ -113,6 +108,7 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         }
         ("api_key_file", _) => ("/key", "/key", &["/nowhere"]),
         (_, Type::MinorVersion) => ("58.2", "'58.2'", &["x", "58;id", "58.2.1"]),
+        (_, Type::Release) => ("debian:12", "debian:12", &["debian:twelve", "a b", ":12"]),
         (_, Type::PackageVersion) => ("1.1.14", "1.1.14", &["latest", "1;id"]),
         ("agent_flavor", _) => ("datadog-dogstatsd", "datadog-dogstatsd", &["agent", "datadog"]),
         ("agent_major_version", _) => ("7", "7", &["6", "8", "seven"]),
@@ -172,6 +168,7 @@ fn flags_beat_variables_and_variables_beat_the_file() {
             Type::Hosts => "x.y",
             Type::Url => "http://other.example.org",
             Type::MinorVersion | Type::PackageVersion => "60.1",
+            Type::Release => "rhel:9",
             _ => continue,
         };
         let (variable, flag) = (setting.variables[0], setting.flag().unwrap());

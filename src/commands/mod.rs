@@ -6,6 +6,7 @@ mod journal;
 mod plan;
 mod rollback;
 pub mod settings;
+mod support;
 mod verify;
 
 use std::io::{IsTerminal, Read, Write};
@@ -52,6 +53,7 @@ struct Session {
 pub fn run(invocation: &Invocation) -> u8 {
     let name = match &invocation.action {
         Action::Settings(listing) => return settings::run(*listing),
+        Action::Support(question, listing) => return support::run(question, *listing),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
         Action::Install => "install",

@@ -106,6 +106,7 @@ fn type_name(kind: Type) -> &'static str {
         Type::Url => "url",
         Type::Path => "path",
         Type::MinorVersion | Type::PackageVersion => "version",
+        Type::Release => "release",
         Type::Choice(_) => "choice",
         Type::Word => "word",
         Type::Text => "text",

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::facts::{Facts, Init};
 use crate::request::Request;
 use crate::settings::File;
-use crate::types::{Flavor, Pin, Site, Version};
+use crate::types::{Flavor, Pin, Release, Site, Version};
 
 use edits::{agent_files, path};
 
@@ -76,6 +76,9 @@ pub struct Asked {
     pub site: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flavor: Option<Flavor>,
+    /// Which release the host is to be taken for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Release>,
     pub install_only: bool,
 }
 
@@ -89,6 +92,7 @@ impl Asked {
             logs: request.logs.or(before.logs),
             site: request.site.as_ref().map(Site::to_string).or_else(|| before.site.clone()),
             flavor: request.flavor.or(before.flavor),
+            distribution: request.assumed.clone().or_else(|| before.distribution.clone()),
             install_only: request.install_only,
         }
     }

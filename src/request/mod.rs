@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{self, Setting, Source, TABLE, Type, Value, Values, WithFips, row};
-use crate::types::{Fingerprint, Flavor, Pin, Site, Version};
+use crate::types::{Fingerprint, Flavor, Pin, Release, Site, Version};
 
 pub use file::Extra;
 
@@ -67,6 +67,8 @@ pub struct Request {
     pub cws: Option<bool>,
     pub compliance: Option<bool>,
     pub logs: Option<bool>,
+    /// Which release the host is to be taken for.
+    pub assumed: Option<Release>,
     pub agent_pin: Option<Pin>,
     pub proxy_pin: Option<Pin>,
     pub install_only: bool,
@@ -326,6 +328,7 @@ impl Reader {
             cws: values.bool("runtime_security_config_enabled"),
             compliance: values.bool("compliance_config_enabled"),
             logs: values.bool("logs_enabled"),
+            assumed: values.text("assume_distribution").and_then(|text| text.parse().ok()),
             agent_pin,
             proxy_pin: values.text("fips_proxy_version").and_then(|text| Pin::version(text).ok()),
             install_only: on("install_only"),

@@ -81,6 +81,8 @@ pub enum Type {
     MinorVersion,
     /// A package version such as `1.1.14`.
     PackageVersion,
+    /// A release of a distribution: `debian:12`.
+    Release,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A word of small letters, digits, `_` and `-`; the Agent knows which ones there are.

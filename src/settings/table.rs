@@ -368,6 +368,14 @@ pub static TABLE: &[Setting] = &[
     )
     .default("off: an installed version stays")
     .better("a second run stays at its version unless asked; the script upgrades on every run"),
+    Setting::new(
+        "assume_distribution",
+        &["DD_ASSUME_DISTRIBUTION"],
+        Release,
+        "Release that an unknown derivative is built on, such as debian:12 or rhel:9.",
+    )
+    .default("what os-release says")
+    .ours(),
     Setting::new("allow_downgrade", &[], Switch, "Lets a pinned version replace a newer one.").default("off").ours(),
     Setting::new("allow_fips_off", &[], Switch, "Lets an explicit DD_FIPS_MODE=0 turn FIPS off on a host that has it.")
         .default("off")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Setting, TABLE, Type, row};
 use crate::secret::Secret;
-use crate::types::{Pin, Site};
+use crate::types::{Pin, Release, Site};
 
 /// Where a value was given. Flags beat variables, variables beat the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +91,7 @@ impl Setting {
                 Pin::version(text)?;
                 Value::Text(text.to_owned())
             }
+            Type::Release => Value::Text(text.parse::<Release>()?.to_string()),
             Type::Choice(words) => match words.iter().find(|word| word.eq_ignore_ascii_case(text)) {
                 Some(word) => Value::Text((*word).to_owned()),
                 None => return Err(format!("`{}` is not one of: {}", text.escape_debug(), words.join(", "))),

@@ -3,6 +3,7 @@
 mod fingerprint;
 mod flavor;
 mod pin;
+mod release;
 mod site;
 mod version;
 mod yaml_path;
@@ -10,6 +11,7 @@ mod yaml_path;
 pub use fingerprint::Fingerprint;
 pub use flavor::Flavor;
 pub use pin::Pin;
+pub use release::Release;
 pub use site::Site;
 pub use version::Version;
 pub use yaml_path::YamlPath;

@@ -1,0 +1,101 @@
+//! What kind of host this is: distribution, release, architecture, kernel, init, privileges.
+//! Reads, never writes, and guesses nothing.
+
+mod distribution;
+mod older;
+pub mod parents;
+
+use serde::Serialize;
+
+pub use distribution::{Distribution, Family, LIMIT, parse, parse_file};
+
+use crate::error::{Error, Kind, Result};
+use crate::host::system::{self, Lockdown};
+use crate::host::{Host, units, users};
+use crate::types::Release;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// systemd is process 1.
+    Systemd,
+    /// Another init, or none: a container or an image build.
+    None,
+}
+
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub distribution: Distribution,
+    /// As the kernel names it: `x86_64`, `aarch64`, …
+    pub architecture: String,
+    /// As `uname -r` prints it.
+    pub kernel: String,
+    pub init: Init,
+    pub root: bool,
+    /// Whether the kernel is in FIPS mode; None where it does not say.
+    pub kernel_fips: Option<bool>,
+    /// The kernel's lockdown mode; None where it does not say.
+    pub lockdown: Option<Lockdown>,
+    pub apt: bool,
+}
+
+impl Facts {
+    /// Looks at the host. A malformed os-release is an error (exit 3), never a guess. `assumed` is the release that
+    /// the operator says this is.
+    pub fn gather(host: &Host, assumed: Option<&Release>) -> Result<Facts> {
+        Ok(Facts {
+            distribution: distribution(host, assumed)?,
+            architecture: system::machine().to_owned(),
+            kernel: system::kernel_release().unwrap_or_default(),
+            init: if units::systemd_is_pid1(host) { Init::Systemd } else { Init::None },
+            root: users::effective_is_root(),
+            kernel_fips: system::kernel_fips(host).unwrap_or(None),
+            lockdown: system::lockdown(host).unwrap_or(None),
+            apt: host.meta("/usr/bin/apt-get")?.is_some(),
+        })
+    }
+}
+
+/// Which distribution this host is, or is to be taken for.
+pub fn distribution(host: &Host, assumed: Option<&Release>) -> Result<Distribution> {
+    let found = detect(host);
+    let Some(release) = assumed else { return found };
+    // What cannot be read is what the operator answers for.
+    let found = found.unwrap_or_else(|_| Distribution::of(release, format!("a distribution taken for {release}"), ""));
+    found.taken_for(release).map_err(|why| {
+        Error::new(Kind::Usage, format!("DD_ASSUME_DISTRIBUTION: {why}"))
+            .hint("name one that `ddinstall support` lists, such as debian:12")
+    })
+}
+
+fn detect(host: &Host) -> Result<Distribution> {
+    for path in ["/etc/os-release", "/usr/lib/os-release"] {
+        // /etc/os-release is a link on most distributions, in a folder that only root writes.
+        if let Some(bytes) = read(host, path)? {
+            return parse(&bytes).map_err(|why| malformed(path, &why));
+        }
+    }
+    for path in older::FILES {
+        let Some(bytes) = read(host, path)? else { continue };
+        let text = distribution::text(&bytes).map_err(|why| malformed(path, &why))?;
+        if let Some(found) = older::parse(path.trim_start_matches("/etc/"), text) {
+            return Ok(found);
+        }
+    }
+    Err(Error::new(Kind::Unsupported, "no file says which distribution this is (/etc/os-release and older ones)")
+        .hint(ASSUME))
+}
+
+fn read(host: &Host, path: &str) -> Result<Option<Vec<u8>>> {
+    match host.read(path) {
+        Ok(stored) => Ok(stored.map(|stored| stored.bytes)),
+        Err(failure) => Err(Error { kind: Kind::Unsupported, ..failure.into() }),
+    }
+}
+
+fn malformed(path: &str, why: &str) -> Error {
+    Error::new(Kind::Unsupported, format!("{path}: {why}"))
+        .hint(format!("repair the file: it names the distribution that packages are chosen for; {ASSUME}"))
+}
+
+const ASSUME: &str = "or say which release this host is built on: --assume-distribution debian:12";
