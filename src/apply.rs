@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::current::Current;
+use crate::current::{self, Current};
 use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_UNIT, SATELLITES, package_folders};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
@@ -205,12 +205,17 @@ impl Run<'_> {
                 return Err(Error::new(Kind::PackageManager, what));
             }
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
+            Step::Hold { names, hold } => Undo::Hold { names: names.clone(), hold: !hold },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
             Step::Start { unit, running, .. } => Undo::Unit { unit: unit.clone(), ran: *running },
         };
         self.receipt.intend(host, step.describe(), vec![undo])?;
         match step {
             Step::Group { user, group } => users::add_to_group(host, user, group)?,
+            Step::Hold { names, hold } => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                Manager::Apt.hold(self.job.session, &names, *hold)?;
+            }
             Step::Enable { unit } => units::enable(host, &[unit])?,
             Step::Start { unit, .. } => self.start(unit)?,
             _ => {}
@@ -268,7 +273,8 @@ impl Run<'_> {
         if let Some(repository) = &self.context.repository {
             Manager::Apt.refresh(session, repository)?;
         }
-        let change = if self.job.request.allow_downgrade { Change::Downgrade } else { Change::Upgrade };
+        let request = self.job.request;
+        let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
         Manager::Apt.download(session, &specs, change)?;
         let ran = units::show(host, &all).unwrap_or_default();
         // Scriptlets enable units: what is undone last stands here first.
@@ -346,7 +352,7 @@ impl Run<'_> {
         // The count goes on where a unit was stopped between two of its restarts.
         let restarts = units::show(host, &[PROXY_UNIT])?.iter().map(|s| s.n_restarts).max();
         loop {
-            let listeners = sockets::listeners(host, PORTS, &[])?;
+            let listeners = current::proxy_ports(host, &[])?;
             let own = |port: u16| {
                 let is_own = |owner: &sockets::Process| owner.unit.as_deref() == Some(PROXY_UNIT);
                 listeners.iter().any(|l| l.port == port && l.owner.as_ref().is_some_and(is_own))

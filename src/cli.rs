@@ -140,7 +140,10 @@ fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
     TABLE
         .iter()
         .filter(given)
-        .filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())))
+        .filter_map(|setting| {
+            let values: Vec<&str> = matches.get_many::<String>(setting.key)?.map(String::as_str).collect();
+            Some((setting.key, values.join(",")))
+        })
         .collect()
 }
 
@@ -314,7 +317,9 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         Type::Choice(words) => arg.value_name(words.join("|")),
         Type::List | Type::Hosts => arg.value_name("A,B"),
         Type::Path => arg.value_name("FILE"),
-        Type::Url => arg.value_name("URL"),
+        Type::Paths => arg.value_name("FILE").action(ArgAction::Append),
+        Type::Url | Type::Address => arg.value_name("URL"),
+        Type::Seconds(_) => arg.value_name("SECONDS"),
         Type::Site => arg.value_name("SITE"),
         Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
         Type::Release => arg.value_name("ID:VERSION"),

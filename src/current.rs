@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use crate::config::yaml::{self, Document, Refusal};
-use crate::desired::{AGENT_USER, Base, COLLECTOR, Content, Desired, PORTS, PROXY_UNIT, SIGNING_KEYS};
+use crate::desired::{AGENT_USER, Base, COLLECTOR, Content, Desired, PORTS, PROXY_FOLDER, PROXY_UNIT, SIGNING_KEYS};
 use crate::error::{Error, Kind, Result};
+use crate::host::services::{self, Init};
 use crate::host::sockets::{self, Listener};
 use crate::host::units::{self, UnitState};
 use crate::host::users::Users;
@@ -97,7 +98,7 @@ impl Current {
         if desired.asked.proxy_on() {
             let likely =
                 state(PROXY_UNIT).map_or_else(Vec::new, |s| sockets::processes_of_unit(host, &s.control_group));
-            self.listeners = sockets::listeners(host, PORTS, &likely)?;
+            self.listeners = proxy_ports(host, &likely)?;
         }
         Ok(self)
     }
@@ -146,6 +147,23 @@ impl Current {
         let gid = if rights.group == AGENT_USER { self.agent_user?.1 } else { 0 };
         Some(Attributes { uid, gid, mode: rights.mode })
     }
+}
+
+/// Who listens on the proxy's ports. Where no systemd says which service a process belongs to, the proxy is known by its
+/// program, run by its own user or root. `likely` are processes to look at first.
+pub fn proxy_ports(host: &Host, likely: &[u32]) -> Result<Vec<Listener>> {
+    let mut listeners = sockets::listeners(host, PORTS, likely)?;
+    if services::init(host) != Init::Systemd {
+        let user = Users::read(host)?.user(AGENT_USER).map(|user| user.uid);
+        for owner in listeners.iter_mut().filter_map(|listener| listener.owner.as_mut()) {
+            let ours = owner.exe.as_ref().is_some_and(|exe| exe.starts_with(PROXY_FOLDER));
+            let meta = host.meta(format!("/proc/{}", owner.pid)).ok().flatten();
+            if ours && meta.is_some_and(|meta| meta.uid == 0 || Some(meta.uid) == user) {
+                owner.unit = Some(PROXY_UNIT.into());
+            }
+        }
+    }
+    Ok(listeners)
 }
 
 fn paths(wish: &crate::desired::FileWish) -> Vec<&'static str> {

@@ -1,6 +1,9 @@
 //! The only HTTP of the program: small downloads, with limits on everything. It sends nothing but the request.
 //! Building a client costs nothing until the first request.
 
+mod credentials;
+mod route;
+
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::sync::OnceLock;
@@ -14,6 +17,9 @@ use rustls::CertificateError;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
+
+pub use credentials::Credentials;
+pub use route::{Proxies, Way};
 
 /// The size limit for signing keys and other small files, in bytes.
 pub const SMALL: usize = 1 << 20;
@@ -47,8 +53,9 @@ impl Default for Limits {
 /// Where and how to connect.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// An HTTP proxy for all requests but those that NO_PROXY excepts. None: as HTTPS_PROXY and HTTP_PROXY say.
-    pub proxy: Option<String>,
+    pub proxies: Proxies,
+    /// Told to the addresses that they are for, and to no other.
+    pub credentials: Vec<Credentials>,
     /// PEM certificates that are trusted beside the system's.
     pub extra_roots: Option<Vec<u8>>,
     pub limits: Limits,
@@ -133,12 +140,20 @@ impl Client {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = left.min(self.options.limits.stall);
         let request = http.get(url.clone()).timeout(timeout);
+        let request = match self.options.credentials.iter().find(|credentials| credentials.fit(url.as_str())) {
+            Some(known) => request.basic_auth(&known.login, Some(known.password.reveal())),
+            None => request,
+        };
         let mut response = request.send().map_err(|e| transport(&e))?;
         let status = response.status();
         if !status.is_success() {
             return Err(Failure {
                 cause: format!("the server answered {status}"),
-                hint: (status.as_u16() == 407).then(|| "the HTTP proxy wants a user name and a password".into()),
+                hint: match status.as_u16() {
+                    401 => Some("check the user name and the password in its address".into()),
+                    407 => Some(PROXY_WANTS.into()),
+                    _ => None,
+                },
                 again: status.is_server_error(),
             });
         }
@@ -187,6 +202,19 @@ pub fn redact(url: &str) -> String {
     shown.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// Percent signs decoded, as in the user name and the password of an address.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|d| *first == b'%' && d.iter().all(u8::is_ascii_hexdigit));
+        let value = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
+        bytes.push(value.unwrap_or(*first));
+        rest = if value.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Why one try failed.
 struct Failure {
     /// Completes "cannot download URL: …".
@@ -233,11 +261,13 @@ fn build(options: &Options) -> Result<Built> {
                     attempt.follow()
                 }
             }));
-        if let Some(url) = &options.proxy {
-            let proxy = reqwest::Proxy::all(url)
-                .map_err(|_| Error::new(Kind::Usage, format!("`{}` is not the URL of an HTTP proxy", redact(url))))?;
-            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
-        }
+        let proxies = options.proxies.clone();
+        // One rule for all: what the library reads from the environment itself does not count.
+        let proxy = reqwest::Proxy::custom(move |url| match proxies.way(url.as_str()) {
+            Way::Through(proxy) => Some(proxy.reveal().to_owned()),
+            Way::Direct | Way::Unsaid => None,
+        });
+        builder = builder.no_proxy().proxy(proxy);
         Ok::<_, Error>(builder)
     };
     let mut with_store = builder()?;
@@ -297,6 +327,8 @@ fn cause_of<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Erro
     None
 }
 
+const PROXY_WANTS: &str =
+    "the HTTP proxy wants a user name and a password: http://user:password@proxy:port in HTTPS_PROXY or DD_REPO_PROXY";
 const REACH: &str = "is a firewall or a proxy in the way? HTTPS_PROXY names a proxy";
 
 /// What went wrong between us and the server, in plain words.
@@ -310,6 +342,10 @@ fn transport(error: &reqwest::Error) -> Failure {
     }
     if error.is_redirect() {
         return Failure::last(chain(error));
+    }
+    let text = chain(error);
+    if text.contains("proxy authorization required") || text.contains("407 Proxy") {
+        return Failure::last("the HTTP proxy refused the connection".into()).hint(PROXY_WANTS);
     }
     if error.is_dns() {
         return Failure::again("its host name cannot be resolved".into())

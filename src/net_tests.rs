@@ -80,7 +80,7 @@ fn client(extra_roots: Option<&[u8]>) -> Client {
         overall: Duration::from_millis(1500),
         backoff: Duration::from_millis(10),
     };
-    let options = Options { proxy: None, extra_roots: extra_roots.map(<[u8]>::to_vec), limits };
+    let options = Options { extra_roots: extra_roots.map(<[u8]>::to_vec), limits, ..Options::default() };
     Client::new(options, Events::none())
 }
 

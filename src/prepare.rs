@@ -84,6 +84,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         packages: plan::wanted_packages(&desired, &current),
         proxy_examples: receipt.proxy_examples.clone(),
         agent_is_ours: receipt.installed(agent),
+        hold: request.hold,
         resume: receipt.cut_off().is_some(),
         packages_done: current.version(agent).is_some(),
         ..Context::default()
@@ -93,11 +94,26 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     {
         context.proxy_examples.push(system::sha256_hex(&stored.bytes));
     }
+    let files = &request.sources.packages;
+    let mut needs = Needs::default();
+    if !files.is_empty() {
+        let found = supply::files(session, files, &desired, &current, &context.packages, online)?;
+        notes.extend(found.notes);
+        (context.packages, context.files, needs) = (found.packages, found.folder, found.needs);
+        prerequisites::held(request, &context.packages, &current)?;
+        prerequisites::downgrade(request, &context.packages)?;
+    }
     if !context.packages.is_empty() {
         context.agent_is_ours |= context.packages.iter().any(|change| change.name == agent && change.from.is_none());
         context.packages_done = false;
+    }
+    if !context.packages.is_empty() && files.is_empty() {
         let repository = supply::repository(&request.sources, &facts.architecture);
         context.keys_url = request.sources.keys_url.clone();
+        context.credentials = match Manager::Apt.credential_file(session.access) {
+            Some((path, after)) => Some((path, host.read(path)?, after)),
+            None => None,
+        };
         context.repository_files = [host.read(&repository.list)?, host.read(&repository.keyring)?];
         context.repository = Some(repository);
     }
@@ -105,7 +121,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let mut plan = Plan::new(&desired, &current, &context)?;
     prerequisites::ports(&asked, &current)?;
     if !plan.is_empty() && online {
-        prerequisites::disk(host, Needs::default())?;
+        prerequisites::disk(host, needs)?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
         let range = support::agents(&facts.distribution, &facts.architecture);
@@ -117,6 +133,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         context.keyring = Some(kept.map_or(supply.keyring, |there| there.bytes.clone()));
         context.packages = supply.packages;
         context.packages_done = context.packages.is_empty();
+        prerequisites::held(request, &context.packages, &current)?;
         prerequisites::downgrade(request, &context.packages)?;
         prerequisites::disk(host, supply.needs)?;
         plan = Plan::new(&desired, &current, &context)?;

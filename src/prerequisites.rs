@@ -5,7 +5,7 @@ use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{Asked, PORTS, PROXY_UNIT};
 use crate::error::{Error, Kind, Result};
-use crate::facts::{Facts, Family};
+use crate::facts::{Facts, Family, Init};
 use crate::host::Host;
 use crate::packages::{self, versions::compare_debian};
 use crate::request::{FIRST_FIPS_AGENT, Request};
@@ -24,7 +24,8 @@ const SPARE: u64 = 32 * 1024 * 1024;
 pub fn platform(facts: &Facts, request: &Request, asked: &Asked, writes: bool) -> Result<Vec<String>> {
     let needs =
         Needs { fips: asked.fips_on(), cws: asked.cws_on(), flavor: asked.flavor(), pin: request.agent_pin.as_ref() };
-    let notes = support::check(facts, needs)?;
+    let mut notes = support::check(facts, needs)?;
+    notes.extend(services(facts, asked)?);
     if facts.distribution.family != Family::Debian || !facts.apt {
         return Err(Error::new(Kind::Unsupported, format!("{} has no apt-get", facts.distribution.name))
             .hint("ddinstall installs with apt on Debian and Ubuntu"));
@@ -35,6 +36,23 @@ pub fn platform(facts: &Facts, request: &Request, asked: &Asked, writes: bool) -
         ));
     }
     Ok(notes)
+}
+
+/// What the packages have a service for, under this host's init system.
+fn services(facts: &Facts, asked: &Asked) -> Result<Option<String>> {
+    match facts.init {
+        Init::Systemd | Init::Upstart => Ok(None),
+        // The packages' own list: packages/debian/etc of datadog-agent, and omnibus/config/software/init-scripts-agent.rb.
+        Init::Sysv if asked.cws_on() => {
+            let what = "CWS: systemd is not process 1 here, and the Agent's package has no SysV script for system-probe";
+            Err(Error::new(Kind::Unsupported, what).hint("run CWS on a host with systemd, or install without it"))
+        }
+        Init::Sysv => Ok(Some("systemd is not process 1 here: services are started by their scripts in /etc/init.d".into())),
+        Init::None => Ok(Some(
+            "no service manager runs here (a container, or an image build): nothing is started, and services are only enabled"
+                .into(),
+        )),
+    }
 }
 
 /// What the host's own configuration says against the request.
@@ -200,6 +218,20 @@ pub fn downgrade(request: &Request, changes: &[PackageChange]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses to change a package on hold unless the operator says what becomes of the hold.
+pub fn held(request: &Request, changes: &[PackageChange], current: &Current) -> Result<()> {
+    let is_held = |change: &&PackageChange| current.packages.get(change.name.as_str()).is_some_and(|p| p.held);
+    match changes.iter().find(is_held) {
+        Some(change) if request.hold.is_none() => {
+            let to = change.to.as_deref().unwrap_or("another version");
+            let what = format!("{} is on hold, and would be replaced by {to}", change.name);
+            Err(Error::new(Kind::Prerequisite, what)
+                .hint("--hold=off releases it; --hold moves it and holds the new version"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// There is room for the packages and for our own files.

@@ -81,6 +81,11 @@ pub enum Undo {
         user: String,
         group: String,
     },
+    /// Hold packages again, or release them.
+    Hold {
+        names: Vec<String>,
+        hold: bool,
+    },
     Disable {
         unit: String,
     },

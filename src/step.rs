@@ -1,5 +1,7 @@
 //! The steps that a run can take: a closed set, each with what it would change.
 
+use std::path::PathBuf;
+
 use crate::host::{Attributes, Stored};
 use crate::packages::PackageSpec;
 
@@ -27,11 +29,13 @@ pub struct PackageChange {
     pub from: Option<String>,
     /// None: the newest that the repository has (not looked up yet).
     pub to: Option<String>,
+    /// The operator's own file of it.
+    pub file: Option<PathBuf>,
 }
 
 impl PackageChange {
     pub fn spec(&self) -> PackageSpec {
-        PackageSpec { name: self.name.clone(), version: self.to.clone() }
+        PackageSpec { name: self.name.clone(), version: self.to.clone(), file: self.file.clone() }
     }
 }
 
@@ -57,6 +61,11 @@ pub enum Step {
         user: String,
         group: String,
     },
+    /// Packages are held at their version, or released.
+    Hold {
+        names: Vec<String>,
+        hold: bool,
+    },
     Enable {
         unit: String,
     },
@@ -75,6 +84,7 @@ impl Step {
             Step::File(_) | Step::AfterPackages { .. } => "file",
             Step::Keyring { .. } => "keyring",
             Step::Packages(_) => "packages",
+            Step::Hold { .. } => "hold",
             Step::Group { .. } => "group",
             Step::Enable { .. } | Step::Start { .. } => "service",
         }
@@ -92,6 +102,8 @@ impl Step {
             Step::Packages(changes) => describe_packages(changes),
             Step::AfterPackages { path, from, .. } => format!("create {path} {from}").trim_end().to_owned(),
             Step::Group { user, group } => format!("add {user} to the group {group}"),
+            Step::Hold { names, hold: true } => format!("hold {} at the installed version", names.join(", ")),
+            Step::Hold { names, .. } => format!("release the hold of {}", names.join(", ")),
             Step::Enable { unit } => format!("enable {unit}"),
             Step::Start { unit, running: true, .. } => format!("restart {unit}"),
             Step::Start { unit, .. } => format!("start {unit}"),

@@ -1,16 +1,20 @@
 //! What the repository offers: its keys are fetched and checked, its index is verified in a private folder, and
 //! versions are chosen. Nothing of the host is touched.
 
+mod files;
+
 use crate::current::Current;
 use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::net;
-use crate::packages::versions::choose;
-use crate::packages::{Available, Manager, Needs, PackageSpec, Repository, Session, keys};
+use crate::packages::versions::{choose, compare_debian};
+use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, keys};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
 use crate::support::Range;
 use crate::types::Pin;
+
+pub use files::{FromFiles, files};
 
 /// Everything that is needed to install: verified, and chosen.
 pub struct Supply {
@@ -41,21 +45,50 @@ pub fn look(
     current: &Current,
     wanted: &[PackageChange],
 ) -> Result<Supply> {
-    let client = net::Client::new(net::Options::default(), session.events.clone());
-    let mut trusted = keys::Family::Apt.fingerprints();
-    trusted.extend(&request.sources.fingerprints);
-    let urls = keys::urls(&request.sources.keys_url, keys::Family::Apt);
-    let fetched = keys::fetch(&client, &urls, &trusted, std::time::SystemTime::now(), session.events)?;
+    let fetched = signing_keys(session, &request.sources)?;
     let keyring = keys::keyring(&fetched.keys);
     let names: Vec<&str> = wanted.iter().map(|change| change.name.as_str()).collect();
     let available = Manager::Apt.verify(session, repository, &keyring, &names).map_err(|e| fetched.explain(e))?;
     let mut supply = Supply { keyring, packages: Vec::new(), needs: Needs::default(), notes: fetched.notes };
+    supply.notes.extend(transient(session.access));
     for change in wanted {
         supply.take(change, range, desired, current, &available, repository)?;
     }
     let specs: Vec<PackageSpec> = supply.packages.iter().map(PackageChange::spec).collect();
     supply.needs = available.needs(&specs);
     Ok(supply)
+}
+
+/// The keys that are downloaded and trusted, or those of the operator's own file, all of which are.
+fn signing_keys(session: Session, sources: &Sources) -> Result<keys::Fetched> {
+    let now = std::time::SystemTime::now();
+    let mut trusted = keys::Family::Apt.fingerprints();
+    trusted.extend(&sources.fingerprints);
+    if let Some(file) = &sources.key_file {
+        trusted.extend(keys::fingerprints_in(&file.bytes, now).iter().map(|(fingerprint, _)| *fingerprint));
+        return keys::choose(vec![(file.path.clone(), Ok(file.bytes.clone()))], &trusted, now);
+    }
+    let client = net::Client::new(sources.client(), session.events.clone());
+    let urls = keys::urls(&sources.keys_url, keys::Family::Apt);
+    keys::fetch(&client, &urls, &trusted, now, session.events)
+}
+
+/// What the package manager does not know once this run is over.
+fn transient(access: &Access) -> Vec<String> {
+    let mut notes = Vec::new();
+    if access.ca.is_some() && access.url.starts_with("https://") {
+        notes.push(format!(
+            "--ca-file counts for ddinstall alone: the host's own updates from {} need that authority in the system's trust store",
+            access.url
+        ));
+    }
+    if matches!(access.way(), net::Way::Through(_)) {
+        notes.push(format!(
+            "the proxy counts for ddinstall alone: the host's own updates from {} go as the package manager is set up",
+            access.url
+        ));
+    }
+    notes
 }
 
 /// Whether a keyring that is in place can check all that the new one could.
@@ -110,6 +143,16 @@ impl Supply {
             });
         };
         if current.version(&change.name) == Some(version) {
+            return Ok(());
+        }
+        // Nobody asked for an older one: the mirror lags behind, or somebody replays an old index.
+        if let Some(installed) = current.version(&change.name).filter(|_| pin.is_none())
+            && compare_debian(version, installed).is_lt()
+        {
+            self.notes.push(format!(
+                "{} has {} {version} at the most, and {installed} is installed: it stays",
+                repository.url, change.name
+            ));
             return Ok(());
         }
         self.packages.push(PackageChange { to: Some(version.to_owned()), ..change.clone() });

@@ -7,6 +7,7 @@ mod hosts {
     mod common;
     mod existing_agent;
     mod fresh;
+    mod init;
     mod interrupted;
     mod kills;
     mod plan;

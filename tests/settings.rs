@@ -56,7 +56,11 @@ impl Given {
                 bytes: text.clone().into_bytes(),
                 mode: self.mode,
             }),
-            read: &|path| if path == "/key" { Ok(KEY.into()) } else { Err("no such file".into()) },
+            read: &|path| match path {
+                "/key" => Ok(KEY.into()),
+                "/ca.pem" => Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+                _ => Err("no such file".into()),
+            },
         })
     }
 
@@ -91,7 +95,7 @@ fn meaning(given: &Given) -> String {
         given.request().unwrap_or_else(|e| panic!("{:?} {:?}: {e} {:?}", given.variables, given.flags, e.detail));
     let wanted = desired(&request, Some("7.78.1"));
     let (pins, sources) = ((&request.agent_pin, &request.proxy_pin), &request.sources);
-    let run = (request.upgrade, request.allow_downgrade, request.allow_fips_off, request.keep_on_failure);
+    let run = (request.upgrade, request.hold, request.allow_downgrade, request.allow_fips_off, request.keep_on_failure);
     let key = request.api_key.as_ref().map(|key| key.reveal().to_owned());
     format!("{wanted:#?} {pins:?} {sources:?} {run:?} {:?} {key:?}", request.reset_proxy_config)
 }
@@ -119,6 +123,11 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("repo_key_fingerprints", _) => {
             ("D75CEA17048B9ACBF186794B32637D44F14F620E", "[D75CEA17048B9ACBF186794B32637D44F14F620E]", &["D75C", "zz"])
         }
+        ("repo_key_file", _) => ("/key", "/key", &["/nowhere", "-"]),
+        ("ca_file", _) => ("/ca.pem", "/ca.pem", &["/nowhere", "/key"]),
+        ("proxy", _) => ("proxy:3128", "http://proxy:3128/", &["socks5h://proxy:1", "http://"]),
+        (_, Type::Seconds(_)) => ("7", "7", &["-1", "1.5", "soon", "999999"]),
+        (_, Type::Paths) => ("/a.deb,/b.deb", "[/a.deb, /b.deb]", &["a\nb"]),
         ("repo_url" | "apt_url" | "keys_url", _) => {
             ("mirror.example.org", "mirror.example.org", &["a b", "x [trusted=yes]"])
         }
@@ -127,7 +136,7 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         (_, Type::List) => ("a:b,c d", "['a:b', c d]", &["a\nb"]),
         (_, Type::Hosts) => ("a.b,c.d e.f", "[a.b, c.d, e.f]", &["a\nb"]),
         (_, Type::Secret) => (KEY, KEY, &["a\nb"]),
-        (_, Type::Text | Type::Path) => ("some text", "some text", &["a\nb"]),
+        (_, Type::Text | Type::Path | Type::Address) => ("some text", "some text", &["a\nb"]),
     }
 }
 
@@ -162,7 +171,9 @@ fn flags_beat_variables_and_variables_beat_the_file() {
         let other = match setting.kind {
             Type::Bool | Type::Switch => "off",
             Type::Text if setting.key == "apt_repo_version" => "stable 7",
-            Type::Text if setting.key.ends_with("_url") => "other.example.org",
+            Type::Address if setting.key.ends_with("_url") => "other.example.org",
+            Type::Seconds(_) => "9",
+            Type::Paths => "/c.deb",
             Type::Text | Type::Word => "other",
             Type::List if setting.key != "repo_key_fingerprints" => "x:y",
             Type::Hosts => "x.y",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ddinstall::error::{Error, Kind};
 use ddinstall::event::Events;
 use ddinstall::host::Host;
-use ddinstall::packages::Session;
+use ddinstall::packages::{Access, Session};
 use ddinstall::prepare::{Prepared, prepare};
 use ddinstall::request::{Inputs, Request};
 use ddinstall::settings::File;
@@ -61,6 +61,7 @@ impl Root {
             host: &host,
             events: &Events::new(|_| {}),
             lock_wait: Duration::ZERO,
+            access: &Access::default(),
             environment: &[],
             cancel: &AtomicBool::new(false),
         };
@@ -245,8 +246,15 @@ fn all_sources_give_the_same_steps() {
         let request = Request::new(inputs).expect("a request");
         let host = Host::new(root.0.path()).expect("a host");
         let (events, cancel) = (Events::new(|_| {}), AtomicBool::new(false));
-        let session =
-            Session { host: &host, events: &events, lock_wait: Duration::ZERO, environment: &[], cancel: &cancel };
+        let access = Access::default();
+        let session = Session {
+            host: &host,
+            events: &events,
+            lock_wait: Duration::ZERO,
+            access: &access,
+            environment: &[],
+            cancel: &cancel,
+        };
         let prepared = prepare(session, &request, false).expect("a plan");
         let of = |step: &Step| match step {
             Step::File(file) => format!("{}\n{}", step.describe(), String::from_utf8_lossy(&file.after)),

@@ -9,6 +9,18 @@ pub mod settings;
 mod support;
 mod verify;
 
+use crate::cli::{Action, Format, Invocation};
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::host::{Host, Lock, Locking};
+use crate::packages::{self, Access};
+use crate::receipt::{self, LOCK, STATE};
+use crate::report::json::Document;
+use crate::report::text::{self, Style};
+use crate::report::{Redactor, Terminal};
+use crate::request::{InputFile, Inputs, Request};
+use crate::settings::row;
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,21 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::cli::{Action, Format, Invocation};
-use crate::error::{Error, Kind, Result};
-use crate::event::Events;
-use crate::host::{Host, Lock, Locking};
-use crate::packages;
-use crate::receipt::{self, LOCK, STATE};
-use crate::report::json::Document;
-use crate::report::text::{self, Style};
-use crate::report::{Redactor, Terminal};
-use crate::request::{InputFile, Inputs, Request};
-
 use journal::Journal;
-
-/// How long another run, or another package manager, is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(120);
 
 /// Exit code of `plan --detailed-exitcode` where changes are pending.
 pub const CHANGES_PENDING: u8 = 20;
@@ -45,6 +43,7 @@ struct Session {
     terminal: Arc<Terminal>,
     journal: Arc<Journal>,
     events: Events,
+    access: Access,
     /// Set by a signal: what may be stopped then is.
     stop: Arc<AtomicBool>,
 }
@@ -92,14 +91,14 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
 
 impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
-        // What is taken back is known from the receipt: no variable may stand in the way.
+        // What is taken back is known from the receipt: only how a repository is reached is still open.
         let asks = !matches!(invocation.action, Action::Undo(_));
         let inputs = Inputs {
-            variables: std::env::vars_os().filter(|_| asks).collect(),
+            variables: std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect(),
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
-            read: &read_key,
+            read: &read_input,
         };
         let request = Request::new(inputs)?;
         let redactor = Redactor::new(request.secrets());
@@ -115,7 +114,9 @@ impl Session {
             }
         });
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let access = Access::new(request.sources.apt_url.as_str(), &request.sources);
         Ok(Session {
+            access,
             host: Host::new(Path::new("/"))?,
             request,
             format: invocation.format,
@@ -133,7 +134,8 @@ impl Session {
         packages::Session {
             host: &self.host,
             events: &self.events,
-            lock_wait: LOCK_WAIT,
+            lock_wait: self.request.sources.limits.lock,
+            access: &self.access,
             environment: &[],
             cancel: &self.stop,
         }
@@ -151,9 +153,18 @@ impl Session {
     }
 }
 
+/// Whether a variable says how a repository is reached, and how long is waited; not what the host is to be.
+fn says_how_to_reach(name: &OsStr) -> bool {
+    const REACH: [&str; 7] =
+        ["repo_url", "apt_url", "proxy", "ca_file", "lock_wait", "download_stall", "download_limit"];
+    let ours = |key: &&str| row(key).variables.iter().any(|variable| name == *variable);
+    REACH.iter().any(ours) || name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy")
+}
+
 /// Takes the lock, waiting for another run. Tells whether it had to wait.
 fn lock(session: &Session) -> Result<(Lock, bool)> {
     let started = Instant::now();
+    let limit = session.request.sources.limits.lock;
     let mut waited = false;
     loop {
         receipt::prepare_state(&session.host)?;
@@ -161,13 +172,13 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
             Ok(Locking::Acquired(lock)) => return Ok((lock, waited)),
             Ok(Locking::HeldBy(holder)) => holder,
             // An uninstallation that has ended just now took the folder away.
-            Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= LOCK_WAIT => continue,
+            Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= limit => continue,
             Err(error) => return Err(error),
         };
         let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
-        if started.elapsed() > LOCK_WAIT {
+        if started.elapsed() > limit {
             let what =
-                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", LOCK_WAIT.as_secs());
+                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
             return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
         }
         if session.stop.load(Ordering::Relaxed) {
@@ -202,14 +213,19 @@ fn read_settings(path: &str) -> Result<InputFile> {
     Ok(InputFile { name: path.to_owned(), bytes, mode: meta.permissions().mode() })
 }
 
-/// Reads the file that holds the API key.
-fn read_key(path: &str) -> std::result::Result<Vec<u8>, String> {
-    const LIMIT: u64 = 64 * 1024;
+/// Reads a file that a setting names: a key, or certificates.
+fn read_input(path: &str) -> std::result::Result<Vec<u8>, String> {
+    const LIMIT: u64 = 4 * 1024 * 1024;
     let mut bytes = Vec::new();
     let read = if path == "-" {
         std::io::stdin().take(LIMIT).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut bytes))
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        let meta = file.metadata().map_err(|e| e.to_string())?;
+        if meta.is_file() && meta.permissions().mode() & 0o002 != 0 {
+            return Err("every user may write to it: chmod o-w".into());
+        }
+        file.take(LIMIT).read_to_end(&mut bytes)
     };
     read.map_err(|e| e.to_string()).map(|_| bytes)
 }

@@ -101,9 +101,10 @@ fn type_name(kind: Type) -> &'static str {
         Type::OnlyOn(_) => "on",
         Type::Never(_) => "refused",
         Type::Secret => "secret",
-        Type::List | Type::Hosts => "list",
+        Type::List | Type::Hosts | Type::Paths => "list",
         Type::Site => "site",
-        Type::Url => "url",
+        Type::Url | Type::Address => "url",
+        Type::Seconds(_) => "seconds",
         Type::Path => "path",
         Type::MinorVersion | Type::PackageVersion => "version",
         Type::Release => "release",
@@ -226,8 +227,10 @@ fn property(setting: &Setting) -> Value {
         Type::Bool | Type::Switch => switch(json!([true, false]), json!([0, 1]), words(&[ON, OFF].concat())),
         Type::OnlyOn(_) => switch(json!([true]), json!([1]), words(&ON)),
         Type::Never(_) => switch(json!([false]), json!([0]), words(&OFF)),
-        Type::List | Type::Hosts => json!({ "type": ["array", "string", "null"], "items": { "type": "string" } }),
-        Type::MinorVersion => json!({ "type": ["string", "integer", "null"] }),
+        Type::List | Type::Hosts | Type::Paths => {
+            json!({ "type": ["array", "string", "null"], "items": { "type": "string" } })
+        }
+        Type::MinorVersion | Type::Seconds(_) => json!({ "type": ["string", "integer", "null"] }),
         Type::Choice(choices) => {
             let numbers: Vec<u64> = choices.iter().filter_map(|choice| choice.parse().ok()).collect();
             json!({ "anyOf": [

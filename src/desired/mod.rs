@@ -47,6 +47,8 @@ pub const SATELLITES: [&str; 4] = [SYSPROBE_UNIT, SECURITY_UNIT, TRACE_UNIT, PRO
 pub const AGENT_USER: &str = "dd-agent";
 pub const JOURNAL_GROUP: &str = "systemd-journal";
 
+/// Where the proxy's package puts its program.
+pub const PROXY_FOLDER: &str = "/opt/datadog-fips-proxy";
 pub const PROXY_CFG: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg";
 pub const PROXY_CFG_EXAMPLE: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg.example";
 pub const PROXY_LOGS: &str = "/etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml";
@@ -245,8 +247,10 @@ pub struct Desired {
     pub files: Vec<FileWish>,
     /// (user, group)
     pub memberships: Vec<(&'static str, &'static str)>,
-    /// In the order in which they are started. Empty where no service manager runs.
+    /// In the order in which they are started.
     pub units: Vec<UnitWish>,
+    /// Who would start them.
+    pub init: Init,
     /// Whether units are started by this run.
     pub start: bool,
 }
@@ -274,7 +278,8 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
             read_by: Some(PROXY_UNIT),
         });
     }
-    if fips {
+    // Where systemd runs, or will: an image.
+    if fips && matches!(facts.init, Init::Systemd | Init::None) {
         files.push(proxy_logs()?);
         memberships.push((AGENT_USER, JOURNAL_GROUP));
     }
@@ -305,12 +310,12 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
     if request.no_agent_install {
         without_agent(&mut files);
     }
-    let units = match facts.init {
-        Init::Systemd if !request.no_agent_install => units(&asked, agent),
-        _ => Vec::new(),
-    };
-    let start = !asked.install_only && !request.no_agent_install;
-    Ok(Desired { packages: packages(request, &asked), files, memberships, units, start, asked })
+    let mut units = if request.no_agent_install { Vec::new() } else { units(&asked, agent) };
+    if facts.init == Init::Sysv {
+        units.retain(|unit| unit.name != SYSPROBE_UNIT);
+    }
+    let start = !asked.install_only && !request.no_agent_install && facts.init != Init::None;
+    Ok(Desired { packages: packages(request, &asked), files, memberships, units, init: facts.init, start, asked })
 }
 
 fn collector(request: &Request) -> bool {

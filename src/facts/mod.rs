@@ -5,23 +5,13 @@ mod distribution;
 mod older;
 pub mod parents;
 
-use serde::Serialize;
-
 pub use distribution::{Distribution, Family, LIMIT, parse, parse_file};
 
 use crate::error::{Error, Kind, Result};
+pub use crate::host::services::Init;
 use crate::host::system::{self, Lockdown};
-use crate::host::{Host, units, users};
+use crate::host::{Host, services, users};
 use crate::types::Release;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// systemd is process 1.
-    Systemd,
-    /// Another init, or none: a container or an image build.
-    None,
-}
 
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -47,7 +37,7 @@ impl Facts {
             distribution: distribution(host, assumed)?,
             architecture: system::machine().to_owned(),
             kernel: system::kernel_release().unwrap_or_default(),
-            init: if units::systemd_is_pid1(host) { Init::Systemd } else { Init::None },
+            init: services::init(host),
             root: users::effective_is_root(),
             kernel_fips: system::kernel_fips(host).unwrap_or(None),
             lockdown: system::lockdown(host).unwrap_or(None),

@@ -9,6 +9,7 @@ mod lock;
 mod pipes;
 mod probe;
 pub mod process;
+pub mod services;
 pub mod sockets;
 pub mod system;
 mod tcp_table;
@@ -19,8 +20,6 @@ mod xattr;
 
 #[cfg(test)]
 mod hostile_tests;
-#[cfg(test)]
-mod live_tests;
 #[cfg(test)]
 mod process_tests;
 

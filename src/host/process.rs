@@ -81,6 +81,8 @@ enum Arg {
     Text(OsString),
     /// The prefix of an argument that ends in the number of the status descriptor.
     StatusFd(String),
+    /// What is in a file without a name, whose path is the argument.
+    PrivateFile(Vec<u8>),
 }
 
 impl<'a> Command<'a> {
@@ -168,6 +170,13 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// Adds the path of a file with this content as an argument. The file has no name: the child and root alone can
+    /// open it, by the path that is given, and it is gone with the child.
+    pub fn private_file(mut self, content: impl Into<Vec<u8>>) -> Self {
+        self.args.push(Arg::PrivateFile(content.into()));
+        self
+    }
+
     /// Called with every line (without its end) as it comes. A carriage return ends a line, too.
     pub fn on_line(mut self, listener: impl FnMut(Stream, &str) + 'a) -> Self {
         self.on_line = Some(Box::new(listener));
@@ -186,17 +195,24 @@ impl<'a> Command<'a> {
             .then(|| memory_file(&[]))
             .transpose()
             .map_err(|e| cannot_run(&program, &e))?;
-        let args: Vec<OsString> = self
-            .args
-            .iter()
-            .map(|a| match (a, &status) {
+        let mut files = Vec::new();
+        let mut args: Vec<OsString> = Vec::new();
+        for arg in &self.args {
+            args.push(match (arg, &status) {
                 (Arg::StatusFd(prefix), Some(fd)) => format!("{prefix}{}", fd.as_raw_fd()).into(),
                 (Arg::StatusFd(prefix), None) => prefix.into(),
                 (Arg::Text(text), _) => text.clone(),
-            })
-            .collect();
+                (Arg::PrivateFile(content), _) => {
+                    let file = memory_file(content).map_err(|e| cannot_run(&program, &e))?;
+                    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+                    files.push(OwnedFd::from(file));
+                    path.into()
+                }
+            });
+        }
         let command = command_line(&program, &args);
-        let (child, mut channels) = self.spawn(host, &program, &args, status).map_err(|e| cannot_run(&program, &e))?;
+        let (child, mut channels) =
+            self.spawn(host, &program, &args, status, files).map_err(|e| cannot_run(&program, &e))?;
         let mut on_line = self.on_line.take();
         let mut listener = |stream: Stream, line: &str| {
             if let Some(on_line) = &mut on_line {
@@ -223,6 +239,7 @@ impl<'a> Command<'a> {
         program: &Path,
         args: &[OsString],
         status: Option<File>,
+        files: Vec<OwnedFd>,
     ) -> io::Result<(Child, Channels)> {
         let scope = self.scope.as_ref().filter(|_| systemd_is_pid1(host));
         let with_runner = scope.and_then(|name| {
@@ -248,7 +265,7 @@ impl<'a> Command<'a> {
             .env("LC_ALL", locale(host))
             .envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdin(if self.stdin.is_empty() { Stdio::null() } else { memory_file(&self.stdin)?.into() });
-        let mut kept = Vec::new();
+        let mut kept = files;
         for fd in &self.holds {
             kept.push(fd.try_clone_to_owned()?);
         }

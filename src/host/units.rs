@@ -1,9 +1,10 @@
-//! systemd units, asked and driven through `systemctl`, and their journals.
-//! A call costs some 4 ms, so [`show`] asks for all units at once.
+//! Units, asked and driven through `systemctl`, and their journals; where systemd is not process 1, the services of
+//! the same names (`services`). A call costs some 4 ms, so [`show`] asks for all units at once.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::services::{self, Init};
 use super::{Command, Host, Output};
 use crate::error::{Error, Kind, Result};
 
@@ -67,6 +68,11 @@ impl UnitState {
     pub fn is_enabled(&self) -> bool {
         self.unit_file_state.starts_with("enabled")
     }
+
+    /// `active (running)`
+    pub fn seen(&self) -> String {
+        format!("{} ({})", self.active_state, self.sub_state)
+    }
 }
 
 /// How a unit came to rest, see [`settle`].
@@ -100,6 +106,10 @@ const PROPERTIES: &str = "-pId,Names,LoadState,ActiveState,SubState,UnitFileStat
 pub fn show(host: &Host, units: &[&str]) -> Result<Vec<UnitState>> {
     if units.is_empty() {
         return Ok(Vec::new());
+    }
+    let init = services::init(host);
+    if init != Init::Systemd {
+        return services::show(host, init, units);
     }
     let output = systemctl()
         .args(["show", "--no-pager", PROPERTIES, "--"])
@@ -153,7 +163,7 @@ fn parse_block(block: &str, name: &str) -> UnitState {
     unit
 }
 
-fn full_name(name: &str) -> String {
+pub(super) fn full_name(name: &str) -> String {
     const SUFFIXES: [&str; 6] = [".service", ".socket", ".target", ".mount", ".timer", ".path"];
     if SUFFIXES.iter().any(|s| name.ends_with(s)) { name.to_owned() } else { format!("{name}.service") }
 }
@@ -188,12 +198,18 @@ pub fn reset_failed(host: &Host, units: &[&str]) -> Result<()> {
 }
 
 fn systemctl<'a>() -> Command<'a> {
-    Command::new("systemctl")
+    // The SysV scripts beside the units are not its to enable.
+    Command::new("systemctl").env("SYSTEMCTL_SKIP_SYSV", "true")
 }
 
 fn drive(host: &Host, verb: &str, units: &[&str]) -> Result<()> {
     if units.is_empty() && verb != "daemon-reload" {
         return Ok(());
+    }
+    let init = services::init(host);
+    // systemctl makes the links of an enabled unit without a running systemd, too.
+    if init != Init::Systemd && (init != Init::None || !matches!(verb, "enable" | "disable")) {
+        return services::drive(host, init, verb, units);
     }
     let mut command = systemctl().args(["--no-ask-password", "--quiet", verb]);
     if !units.is_empty() {
@@ -231,8 +247,11 @@ pub fn service_error(host: &Host, unit: &UnitState) -> Error {
     if unit.n_restarts > 0 {
         what.push_str(&format!(", restarted {} times", unit.n_restarts));
     }
-    let error = Error::new(Kind::Service, what).hint(format!("journalctl -u {} shows more", unit.name));
-    with_journal(host, error, unit)
+    let error = Error::new(Kind::Service, what);
+    match services::init(host) {
+        Init::Systemd => with_journal(host, error.hint(format!("journalctl -u {} shows more", unit.name)), unit),
+        _ => error.hint("see its log in /var/log/datadog, and the system's log"),
+    }
 }
 
 fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {

@@ -1,6 +1,7 @@
 //! Package managers, signing keys and repositories. What is installed, what could be, and the two phases of installing:
 //! a download that may be stopped, and a transaction that may not.
 
+mod access;
 pub mod apt;
 pub mod dpkg;
 pub mod keys;
@@ -8,9 +9,11 @@ mod openpgp;
 pub mod versions;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub use access::Access;
 pub use apt::{Available, Candidate, Needs, Repository};
 
 use crate::error::Result;
@@ -29,6 +32,20 @@ pub struct PackageSpec {
     pub name: String,
     /// As the package manager writes it: `1:7.58.2-1`.
     pub version: Option<String>,
+    /// The package itself, where the operator has it; otherwise it comes from the repository.
+    pub file: Option<PathBuf>,
+}
+
+/// A package that the operator has as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPackage {
+    pub name: String,
+    /// As the package manager writes it: `1:7.58.2-1`.
+    pub version: String,
+    /// The room it takes when it is installed, in bytes.
+    pub installed: u64,
+    /// Why its signature could not be checked; None: it was.
+    pub unchecked: Option<String>,
 }
 
 /// A package that is on the host.
@@ -72,6 +89,8 @@ pub struct Session<'a> {
     pub events: &'a Events,
     /// How long to wait for another package manager's lock.
     pub lock_wait: Duration,
+    /// How the repository is reached.
+    pub access: &'a Access,
     /// Variables for the package manager, such as `https_proxy`. They may carry credentials.
     pub environment: &'a [(String, String)],
     /// Set when the run is to end: whatever may be stopped then is.
@@ -86,11 +105,11 @@ impl Session<'_> {
 
 impl PackageSpec {
     pub fn newest(name: impl Into<String>) -> Self {
-        PackageSpec { name: name.into(), version: None }
+        PackageSpec { name: name.into(), version: None, file: None }
     }
 
     pub fn exactly(name: impl Into<String>, version: impl Into<String>) -> Self {
-        PackageSpec { name: name.into(), version: Some(version.into()) }
+        PackageSpec { name: name.into(), version: Some(version.into()), file: None }
     }
 }
 
@@ -158,6 +177,28 @@ impl Manager {
         }
     }
 
+    /// The file that keeps what the repository wants to know, for root alone, and its text. None where it wants nothing.
+    pub fn credential_file(self, access: &Access) -> Option<(&'static str, Vec<u8>)> {
+        match self {
+            Manager::Apt => apt::credential_file(access),
+        }
+    }
+
+    /// Reads a package file, and checks its signature where the package manager can. What is none is exit code 2, a bad
+    /// signature 5.
+    pub fn read_file(self, session: Session, path: &Path) -> Result<LocalPackage> {
+        match self {
+            Manager::Apt => apt::read_file(session, path),
+        }
+    }
+
+    /// Holds packages at their version, or releases them.
+    pub fn hold(self, session: Session, names: &[&str], hold: bool) -> Result<()> {
+        match self {
+            Manager::Apt => apt::hold(session, names, hold),
+        }
+    }
+
     /// Removes packages, with their configuration files if `purge`. What is not installed is passed over.
     pub fn remove(self, session: Session, names: &[&str], purge: bool) -> Result<()> {
         match self {
@@ -168,8 +209,9 @@ impl Manager {
 
 /// What a transaction may do to versions that are installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Upgrade,
+pub struct Change {
     /// An older version may replace a newer one.
-    Downgrade,
+    pub downgrade: bool,
+    /// The version of a package on hold may change.
+    pub held: bool,
 }

@@ -4,11 +4,12 @@ mod files;
 mod notes;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::current::Current;
-use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, Wanted};
+use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY, PROXY_UNIT, PUBLIC_FILE, SIGNING_KEYS, Wanted};
 use crate::error::Result;
-use crate::host::{Attributes, Stored, sockets};
+use crate::host::{Attributes, Stored, TempDir, sockets};
 use crate::packages::Repository;
 use crate::step::{FileChange, PackageChange, Step};
 use crate::types::{Pin, Version};
@@ -43,6 +44,12 @@ pub struct Context {
     pub replaced: Vec<String>,
     /// The Agent's package was put there by ddinstall, in this run or an earlier one.
     pub agent_is_ours: bool,
+    /// Whether the packages are to be held at their version.
+    pub hold: Option<bool>,
+    /// The file that keeps what the repository wants to know: its path, what is there, and what is to be.
+    pub credentials: Option<(&'static str, Option<Stored>, Vec<u8>)>,
+    /// Our copies of package files, for as long as the plan is.
+    pub files: Option<Arc<TempDir>>,
     /// An earlier run was cut off: its services may not have read what it wrote.
     pub resume: bool,
 }
@@ -60,7 +67,8 @@ pub fn wanted_packages(desired: &Desired, current: &Current) -> Vec<PackageChang
             Wanted::Along => installed.is_none() && !changes.is_empty(),
         };
         if needed {
-            changes.push(PackageChange { name: wish.name.into(), from: installed.map(str::to_owned), to: None });
+            let from = installed.map(str::to_owned);
+            changes.push(PackageChange { name: wish.name.into(), from, to: None, file: None });
         }
     }
     changes
@@ -74,8 +82,10 @@ fn satisfies(version: &str, pin: &Pin) -> bool {
 impl Plan {
     pub fn new(desired: &Desired, current: &Current, context: &Context) -> Result<Plan> {
         let mut plan = Plan { steps: Vec::new(), notes: notes::ineffective(desired, current) };
-        if let Some(repository) = context.repository.as_ref().filter(|_| !context.packages.is_empty()) {
-            plan.repository(repository, context)?;
+        if !context.packages.is_empty() {
+            if let Some(repository) = &context.repository {
+                plan.repository(repository, context)?;
+            }
             plan.steps.push(Step::Packages(context.packages.clone()));
         }
         for wish in &desired.files {
@@ -95,6 +105,7 @@ impl Plan {
                 plan.steps.push(Step::Group { user: (*user).into(), group: (*group).into() });
             }
         }
+        plan.hold(desired, current, context);
         plan.services(desired, current, context);
         Ok(plan)
     }
@@ -130,9 +141,38 @@ impl Plan {
             }
             None => {}
         }
+        if let Some((path, before, after)) = &context.credentials {
+            let rights = Attributes { uid: 0, gid: 0, mode: 0o600 };
+            let same = |before: &Stored| before.bytes == *after && before.meta.attributes() == rights;
+            if !before.as_ref().is_some_and(same) {
+                steps.push(Step::File(FileChange {
+                    path: (*path).into(),
+                    before: before.clone(),
+                    after: after.clone(),
+                    rights,
+                    rights_text: "root:root 0600".into(),
+                    changes: vec![format!("the user name and the password that {} wants", repository.url)],
+                    read_by: None,
+                }));
+            }
+        }
         let why = format!("packages come from {}", repository.url);
         steps.extend(public(&repository.list, list, repository.list_text()?.into_bytes(), why));
         Ok(())
+    }
+
+    /// The packages that are, or will be, there and are not held or released yet.
+    fn hold(&mut self, desired: &Desired, current: &Current, context: &Context) {
+        let Some(hold) = context.hold else { return };
+        let coming = |name: &str| context.packages.iter().any(|change| change.name == name);
+        let names = desired.packages.iter().map(|wish| wish.name).filter(|name| match current.packages.get(name) {
+            Some(installed) => installed.held != hold,
+            None => hold && coming(name),
+        });
+        let names: Vec<String> = names.filter(|name| *name != SIGNING_KEYS).map(str::to_owned).collect();
+        if !names.is_empty() {
+            self.steps.push(Step::Hold { names, hold });
+        }
     }
 
     /// Enabling and starting: the proxy first, then the Agent, which its satellites follow.

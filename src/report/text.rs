@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::facts::Init;
 use crate::plan::Plan;
 use crate::rollback::Undone;
 use crate::verify::{Check, Status, Verification};
@@ -114,7 +115,9 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
         let _ = writeln!(out, "{} {}", style.paint("31", "Not proven:"), failures.join(", "));
         return out;
     }
-    if !desired.start {
+    if desired.init == Init::None {
+        out.push_str("Installed and configured; nothing was started: no service manager runs here.\n");
+    } else if !desired.start {
         out.push_str("Installed and configured; nothing was started (DD_INSTALL_ONLY).\n");
     } else if desired.asked.fips_on() {
         let site = desired.asked.site.as_deref().unwrap_or("ddog-gov.com");

@@ -51,9 +51,13 @@ pub(super) fn value(setting: &Setting, given: &Yaml) -> Result<Option<Value>, St
         Yaml::Bool(_) => quotes("true or false"),
         Yaml::Number(n) if n.is_u64() => match setting.kind {
             // A fraction would lose digits: 58.10 is the number 58.1.
-            Type::MinorVersion | Type::Choice(_) | Type::Bool | Type::Switch | Type::OnlyOn(_) | Type::Never(_) => {
-                setting.parse(&n.to_string())
-            }
+            Type::MinorVersion
+            | Type::Seconds(_)
+            | Type::Choice(_)
+            | Type::Bool
+            | Type::Switch
+            | Type::OnlyOn(_)
+            | Type::Never(_) => setting.parse(&n.to_string()),
             _ => quotes("a number"),
         },
         Yaml::Number(_) => quotes("a number"),

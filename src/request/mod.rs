@@ -3,15 +3,17 @@
 
 mod file;
 mod rules;
+mod sources;
 
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::settings::{self, Setting, Source, TABLE, Type, Value, Values, WithFips, row};
-use crate::types::{Fingerprint, Flavor, Pin, Release, Site, Version};
+use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, row};
+use crate::types::{Flavor, Pin, Release, Site, Version};
 
 pub use file::Extra;
+pub use sources::{Limits, Named, Sources};
 
 /// The first Agent that knows `fips.*` (documentation of the FIPS proxy).
 pub const FIRST_FIPS_AGENT: Version = Version::new(7, 41, 0);
@@ -26,7 +28,7 @@ pub struct Inputs<'a> {
     pub sets: Vec<String>,
     /// `--file`, read.
     pub file: Option<InputFile>,
-    /// Reads the file that `api_key_file` names; `-` is standard input.
+    /// Reads a file that a setting names; `-` is standard input, for the API key alone.
     pub read: &'a dyn Fn(&str) -> std::result::Result<Vec<u8>, String>,
 }
 
@@ -37,21 +39,6 @@ pub struct InputFile {
     pub bytes: Vec<u8>,
     /// Its permissions. A file that every user may read holds no secrets.
     pub mode: u32,
-}
-
-/// Where packages and keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sources {
-    /// `https://apt.datadoghq.com/`
-    pub apt_url: String,
-    /// `stable`
-    pub suite: String,
-    /// `7`
-    pub component: String,
-    /// `https://keys.datadoghq.com/`
-    pub keys_url: String,
-    /// Keys that the operator trusts beside the vendor's.
-    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// A valid request. `None` means that nothing was said: leave it as it is.
@@ -74,6 +61,8 @@ pub struct Request {
     pub install_only: bool,
     pub no_agent_install: bool,
     pub upgrade: bool,
+    /// Whether the packages are to be held at their version.
+    pub hold: Option<bool>,
     pub allow_downgrade: bool,
     pub allow_fips_off: bool,
     pub reset_proxy_config: bool,
@@ -101,7 +90,7 @@ impl Request {
             }
         }
         reader.api_key_file(inputs.read);
-        let request = reader.assemble();
+        let request = reader.assemble(&inputs);
         if reader.mistakes.is_empty() {
             return Ok(Request { notes: reader.notes, ..request });
         }
@@ -117,7 +106,8 @@ impl Request {
     pub fn secrets(&self) -> Vec<Secret> {
         let of_table = self.values.iter().filter_map(|(setting, _)| self.values.secret(setting.key).cloned());
         let text = |extra: &Extra| extra.value.as_str().map(Secret::new);
-        of_table.chain(self.extras.iter().filter(|extra| extra.is_secret()).filter_map(text)).collect()
+        let of_extras = self.extras.iter().filter(|extra| extra.is_secret()).filter_map(text);
+        of_table.chain(of_extras).chain(self.sources.secrets()).collect()
     }
 }
 
@@ -166,7 +156,7 @@ impl Reader {
 
     fn flag(&mut self, setting: &Setting, text: &str) {
         let name = format!("--{}", setting.key.replace('_', "-"));
-        if setting.kind == Type::Url && has_password(text) {
+        if setting.is_address() && sources::has_password(text) {
             let variable = setting.name();
             let why = format!("the address holds a password, and every user can read arguments; use {variable}");
             return self.mistakes.push(format!("{name}: {why}"));
@@ -233,6 +223,9 @@ impl Reader {
                 Ok(Some(Value::Secret(secret))) if open && !secret.is_handle() => {
                     self.mistakes.push(format!("{name}: {key}: {exposed}"));
                 }
+                Ok(Some(Value::Text(text))) if open && setting.is_address() && sources::has_password(&text) => {
+                    self.mistakes.push(format!("{name}: {key}: {exposed}"));
+                }
                 Ok(Some(value)) => self.values.give(setting, value, Source::File),
                 Ok(None) => {}
                 Err(why) => self.mistakes.push(format!("{name}: {key}: {why}")),
@@ -285,7 +278,7 @@ impl Reader {
         self.take(row("api_key"), &format!("{name}: {path}"), first, source);
     }
 
-    fn assemble(&mut self) -> Request {
+    fn assemble(&mut self, inputs: &Inputs) -> Request {
         let values = self.values.clone();
         let on = |key| values.bool(key) == Some(true);
         let site: Option<Site> = values.text("site").and_then(|text| text.parse().ok());
@@ -318,7 +311,7 @@ impl Reader {
                 None => self.extras.push(extra),
             }
         }
-        let sources = self.sources(&values);
+        let sources = self.sources(&values, inputs);
         Request {
             extras: self.extras.clone(),
             api_key: values.secret("api_key").cloned(),
@@ -334,6 +327,7 @@ impl Reader {
             install_only: on("install_only"),
             no_agent_install: on("no_agent_install"),
             upgrade: on("upgrade"),
+            hold: values.bool("hold"),
             allow_downgrade: on("allow_downgrade"),
             allow_fips_off: on("allow_fips_off"),
             reset_proxy_config: on("reset_proxy_config"),
@@ -343,62 +337,6 @@ impl Reader {
             values,
         }
     }
-
-    fn sources(&mut self, values: &Values) -> Sources {
-        let domain = values.text("repo_url").unwrap_or("datadoghq.com").to_owned();
-        let apt = values.text("apt_url").map_or_else(|| format!("apt.{domain}"), str::to_owned);
-        let keys = values.text("keys_url").unwrap_or("keys.datadoghq.com").to_owned();
-        let mut address = |key: &str, text: &str| {
-            base_url(text).unwrap_or_else(|| {
-                self.mistakes.push(format!(
-                    "{}: `{}` is not a host or an address",
-                    row(key).name(),
-                    text.escape_debug()
-                ));
-                String::new()
-            })
-        };
-        let apt_url = address(if values.text("apt_url").is_some() { "apt_url" } else { "repo_url" }, &apt);
-        let keys_url = address("keys_url", &keys);
-        let channel = format!("{} 7", values.text("agent_dist_channel").unwrap_or("stable"));
-        let version = values.text("apt_repo_version").unwrap_or(&channel);
-        let word = |w: &&str| w.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c));
-        let words: Vec<&str> = version.split_whitespace().collect();
-        if words.len() != 2 || !words.iter().all(word) {
-            let name = row("apt_repo_version").name();
-            self.mistakes.push(format!(
-                "{name}: `{}` is not a suite and a component such as `stable 7`",
-                version.escape_debug()
-            ));
-        }
-        let mut fingerprints = Vec::new();
-        for text in values.list("repo_key_fingerprints").unwrap_or_default() {
-            match text.parse() {
-                Ok(fingerprint) => fingerprints.push(fingerprint),
-                Err(why) => self.mistakes.push(format!("DD_REPO_KEY_FINGERPRINTS: `{}`: {why}", text.escape_debug())),
-            }
-        }
-        let part = |i: usize| words.get(i).copied().unwrap_or_default().to_owned();
-        Sources { apt_url, suite: part(0), component: part(1), keys_url, fingerprints }
-    }
-}
-
-/// `apt.example.org` or `https://apt.example.org/path` to an address that ends with a slash.
-/// None where it holds what a repository entry would read as more than an address.
-fn base_url(text: &str) -> Option<String> {
-    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-:/~%+".contains(&c);
-    if rest.is_empty() || rest.starts_with('/') || !rest.bytes().all(plain) {
-        return None;
-    }
-    Some(format!("{}/", url.trim_end_matches('/')))
-}
-
-/// `scheme://user:password@host`
-fn has_password(url: &str) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or("");
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 fn looks_like_a_key(text: &str) -> bool {
@@ -427,17 +365,6 @@ mod tests {
     fn empty_variables_say_nothing() {
         let r = request(&[("DD_FIPS_MODE", ""), ("DD_SITE", ""), ("DD_RUNTIME_SECURITY_CONFIG_ENABLED", " ")]).unwrap();
         assert_eq!((r.fips, r.site, r.cws), (None, None, None));
-    }
-
-    #[test]
-    fn a_mirror_is_an_address_and_nothing_more() {
-        let apt = |url| request(&[("TESTING_APT_URL", url)]).map(|r| r.sources.apt_url);
-        assert_eq!(apt("apt.example.org").unwrap(), "https://apt.example.org/");
-        assert_eq!(apt("http://mirror:8080/dd").unwrap(), "http://mirror:8080/dd/");
-        for bad in ["a b", "https://x [trusted=yes]", "https://user:password@x", "file:///etc", "x\ny", "https://"] {
-            assert!(apt(bad).is_err(), "{bad}");
-        }
-        assert_eq!(request(&[("DD_REPO_URL", "example.org")]).unwrap().sources.apt_url, "https://apt.example.org/");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub fn describe(undo: &Undo) -> Option<String> {
         Undo::RemovePackages { names, .. } => format!("remove {}", names.join(", ")),
         Undo::RestorePackage { name, version, .. } => format!("bring {name} {version} back"),
         Undo::LeaveGroup { user, group } => format!("take {user} out of the group {group}"),
+        Undo::Hold { names, hold: true } => format!("hold {}", names.join(", ")),
+        Undo::Hold { names, .. } => format!("release {}", names.join(", ")),
         Undo::Disable { unit } => format!("disable {unit}"),
         Undo::Unit { unit, ran: true } => format!("restart {unit}, which ran before"),
         Undo::Unit { unit, .. } => format!("stop {unit}, which did not run before"),
@@ -236,6 +238,7 @@ impl Undoing<'_> {
                 }
                 Err(failure) => self.note(&format!("take {user} out of the group {group}"), Err(failure.into())),
             },
+            Undo::Hold { names, hold } => self.hold_packages(names, *hold),
             Undo::Disable { unit } => match units::show(host, &[unit]) {
                 Ok(states) if !states.iter().any(|s| s.exists() && s.is_enabled()) => {}
                 _ => self.note(&format!("disable {unit}"), units::disable(host, &[unit])),

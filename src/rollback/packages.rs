@@ -8,7 +8,7 @@ use crate::desired::{AGENT_USER, package_folders};
 use crate::error::{Kind, Result};
 use crate::host::users::Users;
 use crate::host::{Attributes, FileKind, Host, Stored};
-use crate::packages::{Change, Manager, PackageSpec};
+use crate::packages::{Change, Installed, Manager, PackageSpec};
 use crate::receipt::Undo;
 
 /// Files that the Agent and the packages' scripts make themselves: nobody's work is lost with them.
@@ -89,6 +89,20 @@ impl Undoing<'_> {
         }
     }
 
+    pub(super) fn hold_packages(&mut self, names: &[String], hold: bool) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let known = match Manager::Apt.installed(self.session.host, &names) {
+            Ok(known) => known,
+            Err(error) => return self.note("read what is on hold", Err(error)),
+        };
+        let other = |is: &Option<Installed>| is.as_ref().is_some_and(|is| is.held != hold);
+        let names: Vec<&str> = names.into_iter().zip(&known).filter(|(_, is)| other(is)).map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            let what = if hold { "hold" } else { "release" };
+            self.note(&format!("{what} {}", names.join(", ")), Manager::Apt.hold(self.session, &names, hold));
+        }
+    }
+
     pub(super) fn restore_package(&mut self, name: &str, version: &str, by: Option<&str>) {
         let host = self.session.host;
         let what = format!("bring {name} {version} back");
@@ -105,7 +119,8 @@ impl Undoing<'_> {
             Some(_) => {}
         }
         let specs = [PackageSpec::exactly(name, version)];
-        if let Err(error) = Manager::Apt.download(self.session, &specs, Change::Downgrade) {
+        let change = Change { downgrade: true, held: true };
+        if let Err(error) = Manager::Apt.download(self.session, &specs, change) {
             return match error.kind {
                 Kind::Repository => self.out.unavailable.push(format!("{name} {version} ({error})")),
                 _ => self.note(&what, Err(error)),
@@ -113,7 +128,7 @@ impl Undoing<'_> {
         }
         // Its scripts set owners and modes of files that are not theirs.
         let before = attributes(host, package_folders(name));
-        let installed = Manager::Apt.install(self.session, &specs, Change::Downgrade);
+        let installed = Manager::Apt.install(self.session, &specs, change);
         for (path, was) in before {
             let now = host.meta(&path).ok().flatten().map(|meta| meta.attributes());
             if now.is_some_and(|now| now != was)

@@ -75,8 +75,14 @@ pub enum Type {
     Site,
     /// An `https://` or `http://` address.
     Url,
+    /// A host or an address, with or without `https://`. It may hold `user:password@`.
+    Address,
     /// The path of a file on this host.
     Path,
+    /// Paths of files on this host, separated by commas; its flag may be repeated.
+    Paths,
+    /// Whole seconds, at least this many and at most a day.
+    Seconds(u64),
     /// A minor version of the Agent: `58`, `58.2`, `59.0~rc.5`.
     MinorVersion,
     /// A package version such as `1.1.14`.
@@ -127,7 +133,7 @@ pub enum Versus {
 }
 
 /// One row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Setting {
     /// Its key in `--file`; with dashes for underscores, its flag.
     pub key: &'static str,
@@ -218,6 +224,11 @@ impl Setting {
     /// always refused has none either.
     pub fn flag(&self) -> Option<String> {
         (!matches!(self.kind, Type::Secret | Type::Never(_))).then(|| self.key.replace('_', "-"))
+    }
+
+    /// Whether the value is an address, which may hold a password.
+    pub fn is_address(&self) -> bool {
+        matches!(self.kind, Type::Url | Type::Address)
     }
 
     /// Whether the value is just on or off.

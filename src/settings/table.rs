@@ -1,11 +1,14 @@
 //! The rows. Names and meanings of the `DD_*` variables are those of the vendor's install script
 //! (agent-linux-install-script 1.46.0); where ours differ, the row says so.
 
+mod run;
+
 use super::File::{Datadog, SecurityAgent, SystemProbe};
 use super::Fixed::{self, Item};
 use super::Setting;
 use super::Type::*;
 use super::WithFips::{NoEffect, Refused};
+use run::RUN;
 
 const ON: Fixed = Fixed::Bool(true);
 const OFF: Fixed = Fixed::Bool(false);
@@ -13,11 +16,22 @@ const OFF: Fixed = Fixed::Bool(false);
 const KEEPS: &str =
     "written into the file that is there, too; the script leaves an existing file as it is and says it was done";
 const OFF_IS_OFF: &str = "off values are off, and an existing file is changed, too";
-const INJECTION: &str = "APM injection downloads a further vendor script and runs it as root; \
-    run that script yourself, after this, if you want it";
 
 /// Every setting, in the order of the documentation.
-pub static TABLE: &[Setting] = &[
+pub static TABLE: &[Setting] = &joined::<{ AGENT.len() + RUN.len() }>(AGENT, RUN);
+
+const fn joined<const N: usize>(a: &[Setting], b: &[Setting]) -> [Setting; N] {
+    let mut all = [a[0]; N];
+    let mut i = 0;
+    while i < N {
+        all[i] = if i < a.len() { a[i] } else { b[i - a.len()] };
+        i += 1;
+    }
+    all
+}
+
+/// What lands in the Agent's files.
+const AGENT: &[Setting] = &[
     // What the host sends, and where to.
     Setting::new("api_key", &["DD_API_KEY"], Secret, "API key of your Datadog organisation, or an ENC[…] handle.")
         .lands(&[(Datadog, "api_key")])
@@ -38,16 +52,26 @@ pub static TABLE: &[Setting] = &[
         .lands(&[(Datadog, "site")])
         .default("with FIPS on a fresh host ddog-gov.com; otherwise left as it is")
         .better("written under FIPS, too; without it, what the proxy does not relay goes to datadoghq.com"),
-    Setting::new("url", &["DD_URL"], Url, "Intake address for metrics in place of the site's; without effect under FIPS.")
-        .lands(&[(Datadog, "dd_url")])
-        .with_fips(NoEffect)
-        .better(KEEPS),
+    Setting::new(
+        "url",
+        &["DD_URL"],
+        Url,
+        "Intake address for metrics in place of the site's; without effect under FIPS.",
+    )
+    .lands(&[(Datadog, "dd_url")])
+    .with_fips(NoEffect)
+    .better(KEEPS),
     Setting::new("hostname", &["DD_HOSTNAME"], Text, "Name under which the host appears.")
         .lands(&[(Datadog, "hostname")])
         .better("any character reaches the file as it is"),
-    Setting::new("tags", &["DD_TAGS", "DD_HOST_TAGS"], List, "Tags of the host, separated by commas: team:infra,tier:web.")
-        .lands(&[(Datadog, "tags")])
-        .better("any character reaches the file as it is"),
+    Setting::new(
+        "tags",
+        &["DD_TAGS", "DD_HOST_TAGS"],
+        List,
+        "Tags of the host, separated by commas: team:infra,tier:web.",
+    )
+    .lands(&[(Datadog, "tags")])
+    .better("any character reaches the file as it is"),
     Setting::new("env", &["DD_ENV"], Text, "Environment of the host, such as prod.")
         .lands(&[(Datadog, "env")])
         .better("any character reaches the file as it is"),
@@ -196,16 +220,11 @@ pub static TABLE: &[Setting] = &[
     .also(&[(Datadog, "sbom.enabled", ON)])
     .with_fips(Refused("bills of materials are sent to the site directly"))
     .better("in datadog.yaml; the script writes to the units' environment file"),
-    Setting::new(
-        "sbom_host_enabled",
-        &["DD_SBOM_HOST_ENABLED"],
-        Bool,
-        "Software bill of materials of the host.",
-    )
-    .lands(&[(Datadog, "sbom.host.enabled")])
-    .also(&[(Datadog, "sbom.enabled", ON)])
-    .with_fips(Refused("bills of materials are sent to the site directly"))
-    .better("in datadog.yaml; the script writes to the units' environment file"),
+    Setting::new("sbom_host_enabled", &["DD_SBOM_HOST_ENABLED"], Bool, "Software bill of materials of the host.")
+        .lands(&[(Datadog, "sbom.host.enabled")])
+        .also(&[(Datadog, "sbom.enabled", ON)])
+        .with_fips(Refused("bills of materials are sent to the site directly"))
+        .better("in datadog.yaml; the script writes to the units' environment file"),
     Setting::new("remote_updates", &["DD_REMOTE_UPDATES"], Bool, "Lets Datadog update this Agent from afar.")
         .lands(&[(Datadog, "remote_updates")])
         .default("never turned on unasked")
@@ -314,161 +333,4 @@ pub static TABLE: &[Setting] = &[
     )
     .lands(&[(Datadog, "min_tls_version")])
     .ours(),
-    // The run.
-    Setting::new("install_only", &["DD_INSTALL_ONLY"], Switch, "Installs and configures, and starts nothing.")
-        .default("off")
-        .better("`0` is off"),
-    Setting::new(
-        "no_agent_install",
-        &["DD_NO_AGENT_INSTALL"],
-        Switch,
-        "Sets up keys, repository and configuration files, and leaves the Agent to you.",
-    )
-    .default("off")
-    .better("`0` is off; not together with FIPS, CWS or compliance checks, which could not be proven"),
-    Setting::new(
-        "agent_flavor",
-        &["DD_AGENT_FLAVOR"],
-        Choice(&[
-            "datadog-agent",
-            "datadog-iot-agent",
-            "datadog-dogstatsd",
-            "datadog-fips-proxy",
-            "datadog-fips-agent",
-            "datadog-heroku-agent",
-        ]),
-        "Package to install. datadog-fips-agent has FIPS built in and needs no proxy.",
-    )
-    .default("the installed one; on a fresh host datadog-agent")
-    .better("the version is looked up for the flavor's own package; another flavor that is installed is named, never removed"),
-    Setting::new("agent_major_version", &["DD_AGENT_MAJOR_VERSION"], Choice(&["7"]), "Major version of the Agent.")
-        .default("7")
-        .refused("7 only: Agent 6 has neither the FIPS proxy nor CWS as it is today"),
-    Setting::new(
-        "agent_minor_version",
-        &["DD_AGENT_MINOR_VERSION"],
-        MinorVersion,
-        "Minor version of the Agent: 58 for its newest patch, 58.2 for just that one.",
-    )
-    .default("the installed one; on a fresh host the newest")
-    .better("matched exactly, and for the flavor's own package"),
-    Setting::new(
-        "fips_proxy_version",
-        &["DD_FIPS_PROXY_VERSION"],
-        PackageVersion,
-        "Version of the FIPS proxy, such as 1.1.14.",
-    )
-    .default("the installed one; on a fresh host the newest")
-    .ours(),
-    Setting::new(
-        "upgrade",
-        &["DD_UPGRADE"],
-        Switch,
-        "Upgrades installed packages to the newest version, or to the one that is pinned.",
-    )
-    .default("off: an installed version stays")
-    .better("a second run stays at its version unless asked; the script upgrades on every run"),
-    Setting::new(
-        "assume_distribution",
-        &["DD_ASSUME_DISTRIBUTION"],
-        Release,
-        "Release that an unknown derivative is built on, such as debian:12 or rhel:9.",
-    )
-    .default("what os-release says")
-    .ours(),
-    Setting::new("allow_downgrade", &[], Switch, "Lets a pinned version replace a newer one.").default("off").ours(),
-    Setting::new("allow_fips_off", &[], Switch, "Lets an explicit DD_FIPS_MODE=0 turn FIPS off on a host that has it.")
-        .default("off")
-        .ours(),
-    Setting::new(
-        "reset_proxy_config",
-        &[],
-        Switch,
-        "Replaces a changed datadog-fips-proxy.cfg by the vendor's example.",
-    )
-    .default("off: a proxy configuration that was changed by hand stays")
-    .ours(),
-    Setting::new("on_failure", &[], Choice(&["rollback", "keep"]), "What a failing run does with what it has changed.")
-        .default("rollback")
-        .ours(),
-    // Where packages come from.
-    Setting::new(
-        "repo_url",
-        &["DD_REPO_URL", "REPO_URL"],
-        Text,
-        "Domain of the package repositories: packages come from https://apt.DOMAIN/.",
-    )
-    .default("datadoghq.com"),
-    Setting::new(
-        "agent_dist_channel",
-        &["DD_AGENT_DIST_CHANNEL"],
-        Choice(&["stable", "beta", "nightly"]),
-        "Channel of the repository; nightly only from a repository of your own.",
-    )
-    .default("stable"),
-    Setting::new(
-        "rpm_repo_gpgcheck",
-        &["DD_RPM_REPO_GPGCHECK"],
-        OnlyOn("repositories are always checked by signature; name a mirror's own key with DD_REPO_KEY_FINGERPRINTS"),
-        "Checks the signature of rpm repositories.",
-    )
-    .default("on, always")
-    .idle("repositories are always checked")
-    .refused("off is refused; on is accepted"),
-    Setting::new(
-        "apt_url",
-        &["TESTING_APT_URL"],
-        Text,
-        "Address of the apt repository, with or without https://, in place of what repo_url gives.",
-    )
-    .default("apt.datadoghq.com"),
-    Setting::new("apt_repo_version", &["TESTING_APT_REPO_VERSION"], Text, "Suite and component of the apt repository.")
-        .default("stable 7"),
-    Setting::new("yum_url", &["TESTING_YUM_URL"], Text, "Address of the rpm repository.")
-        .default("yum.datadoghq.com")
-        .idle("packages come from the apt repository here"),
-    Setting::new("yum_version_path", &["TESTING_YUM_VERSION_PATH"], Text, "Path of the rpm repository under its address.")
-        .default("stable/7")
-        .idle("packages come from the apt repository here"),
-    Setting::new("keys_url", &["TESTING_KEYS_URL"], Text, "Address of the signing keys, with or without https://.")
-        .default("keys.datadoghq.com")
-        .better("keys are checked against pinned fingerprints, wherever they come from"),
-    Setting::new("report_url", &["TESTING_REPORT_URL"], Text, "Address that reports of failure are sent to.")
-        .default("none")
-        .idle("no report is ever sent")
-        .better("no report is ever sent"),
-    Setting::new(
-        "repo_key_fingerprints",
-        &["DD_REPO_KEY_FINGERPRINTS"],
-        List,
-        "Fingerprints, separated by commas, of further signing keys that you trust, for a mirror signed by its own key.",
-    )
-    .default("only the vendor's keys are trusted")
-    .ours(),
-    // What we do not do.
-    Setting::new(
-        "instrumentation_telemetry_enabled",
-        &["DD_INSTRUMENTATION_TELEMETRY_ENABLED"],
-        Bool,
-        "Telemetry of the installation.",
-    )
-    .default("none is ever sent")
-    .idle("this program sends no telemetry, whatever it says")
-    .better("none is ever sent; the script sends it unless told otherwise"),
-    Setting::new(
-        "apm_instrumentation_enabled",
-        &["DD_APM_INSTRUMENTATION_ENABLED"],
-        Never(INJECTION),
-        "APM injection into processes: refused.",
-    )
-    .default("off")
-    .refused(INJECTION),
-    Setting::new(
-        "apm_instrumentation_libraries",
-        &["DD_APM_INSTRUMENTATION_LIBRARIES", "DD_APM_INSTRUMENTATION_LANGUAGES"],
-        Never(INJECTION),
-        "Libraries of APM injection: refused.",
-    )
-    .default("none")
-    .refused(INJECTION),
 ];

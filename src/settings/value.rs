@@ -6,6 +6,9 @@ use super::{Setting, TABLE, Type, row};
 use crate::secret::Secret;
 use crate::types::{Pin, Release, Site};
 
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 /// Where a value was given. Flags beat variables, variables beat the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
@@ -26,7 +29,7 @@ pub enum Value {
 impl Setting {
     /// Reads items that were given as a list, which may hold commas.
     pub fn parse_list(&self, items: Vec<String>) -> Result<Option<Value>, String> {
-        if !matches!(self.kind, Type::List | Type::Hosts) {
+        if !matches!(self.kind, Type::List | Type::Hosts | Type::Paths) {
             return Err("a list was given, and one value was expected".into());
         }
         let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).filter(|i| !i.is_empty()).collect();
@@ -55,7 +58,11 @@ impl Setting {
                 Ok(false) => return Ok(None),
                 _ => return Err(format!("is not done here: {why}")),
             },
-            Type::Text => Value::Text(text.to_owned()),
+            Type::Text | Type::Address => Value::Text(text.to_owned()),
+            Type::Seconds(least) => match text.parse::<u64>() {
+                Ok(seconds) if (least..=DAY).contains(&seconds) => Value::Text(seconds.to_string()),
+                _ => return Err(format!("`{}` is no number of seconds from {least} to {DAY}", text.escape_debug())),
+            },
             Type::Word => {
                 let word = text.to_ascii_lowercase();
                 if !word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_-".contains(&c)) {
@@ -68,7 +75,7 @@ impl Setting {
                 let items = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty());
                 Value::List(items.map(str::to_owned).collect())
             }
-            Type::List => {
+            Type::List | Type::Paths => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Value::List(items.map(str::to_owned).collect())
             }

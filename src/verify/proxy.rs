@@ -89,6 +89,9 @@ pub(super) fn journal(host: &Host, desired: &Desired, current: &Current) -> Opti
     let state = current.units.get(PROXY_UNIT).filter(|state| desired.asked.proxy_on() && state.is_running())?;
     let title = "the proxy's log tells of no failure";
     let check = Check::new("proxy.journal", title, "no `bind socket`, no backend without a server");
+    if desired.init != Init::Systemd {
+        return Some(check.skipped("there is no journal here; the proxy writes to the system's log"));
+    }
     Some(match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {
         Err(error) => check.unknown(error.to_string()),
         Ok(lines) => match complaints(&lines) {

@@ -2,7 +2,8 @@
 
 use crate::current::Current;
 use crate::desired::{
-    AGENT_UNIT, AGENT_USER, COLLECTOR, Desired, JOURNAL_GROUP, PROXY, SIGNING_KEYS, SYSPROBE_UNIT, Wanted,
+    AGENT_UNIT, AGENT_USER, COLLECTOR, DOGSTATSD_UNIT, Desired, JOURNAL_GROUP, PROXY, PROXY_UNIT, SIGNING_KEYS,
+    SYSPROBE_UNIT, Wanted,
 };
 use crate::facts::{Facts, Init};
 use crate::host::Host;
@@ -100,21 +101,53 @@ pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<
             checks.push(check.unknown("systemd does not answer"));
             continue;
         };
-        let seen = format!("{} ({})", state.active_state, state.sub_state);
-        checks.push(if !desired.start {
+        let seen = state.seen();
+        checks.push(if facts.init == Init::None {
+            check.skipped("not started: no service manager runs here")
+        } else if !desired.start {
             check.skipped(format!("{seen}; DD_INSTALL_ONLY leaves services to you"))
         } else if state.is_running() {
-            check.passes(format!("{seen} since {}", state.active_since))
+            check.passes(if state.active_since.is_empty() {
+                seen
+            } else {
+                format!("{seen} since {}", state.active_since)
+            })
         } else {
-            let hint = format!("journalctl -u {} says why; `ddinstall install` starts it", wish.name);
+            let says_why = match facts.init {
+                Init::Systemd => format!("journalctl -u {}", wish.name),
+                _ => "its log in /var/log/datadog".into(),
+            };
+            let hint = format!("{says_why} says why; `ddinstall install` starts it");
             check.fails(if state.exists() { seen } else { "there is no such unit".into() }, hint)
         });
     }
-    if facts.init == Init::None {
-        let check = Check::new("unit", "the services run", "active (running)");
-        checks.push(check.skipped("systemd is not process 1 here; the services start when it is"));
-    }
+    checks.extend(at_boot(facts, desired, current));
     checks
+}
+
+/// Whether the services start with the host, now or once it boots as what it is built for.
+fn at_boot(facts: &Facts, desired: &Desired, current: &Current) -> Option<Check> {
+    let own = |name: &str| [PROXY_UNIT, AGENT_UNIT, DOGSTATSD_UNIT].contains(&name);
+    let states: Vec<_> =
+        desired.units.iter().filter(|u| own(u.name)).filter_map(|u| current.units.get(u.name)).collect();
+    let check = Check::new("unit.enabled", "the services start when the host boots", "enabled");
+    let names = |wanted: &[&str]| {
+        let found = states.iter().filter(|state| state.exists() && wanted.contains(&state.unit_file_state.as_str()));
+        found.map(|state| state.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let (off, other) = (names(&["disabled"]), names(&["", "manual", "masked", "masked-runtime"]));
+    if states.is_empty() {
+        None
+    } else if !off.is_empty() {
+        Some(check.fails(format!("{off}: disabled"), "`ddinstall install` enables what must start"))
+    } else if !other.is_empty() && facts.init == Init::None {
+        let hint = "in a container, let its first process start them (docs.datadoghq.com/containers)";
+        Some(check.warns(format!("{other}: there is no systemd here that would start them"), hint))
+    } else if !other.is_empty() {
+        Some(check.warns(format!("{other}: kept from starting by the operator"), "enable them if they are to start"))
+    } else {
+        Some(check.passes("enabled"))
+    }
 }
 
 pub(super) fn kernel_fips(facts: &Facts) -> Check {

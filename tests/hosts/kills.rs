@@ -181,7 +181,7 @@ impl Trial {
             Victim::Installer => drop(host.sh("kill -KILL $(pidof ddinstall) || true")),
             Victim::Group => {
                 host.sh(
-                    "for pid in $(pidof ddinstall); do kill -KILL -- -$(ps -o pgid= -p $pid | tr -d ' ') || true; done; \
+                    "for pid in $(pidof ddinstall); do kill -s KILL -- -$(cut -d ' ' -f 5 /proc/$pid/stat) || true; done; \
                      for pid in $(pidof apt-get dpkg dpkg-deb); do kill -KILL $pid || true; done",
                 );
             }
@@ -193,6 +193,7 @@ impl Trial {
             }
         }
         let _ = child.wait_with_output();
+        assert!(!host.holds("pidof ddinstall"), "{self:?}: not killed");
     }
 }
 
@@ -320,7 +321,9 @@ fn a_killed_run_is_finished_by_the_next() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let begun = Instant::now();
                     let outcome = std::panic::catch_unwind(|| trial.run());
+                    eprintln!("{trial:?}: {:.1} s", begun.elapsed().as_secs_f64());
                     let outcome = outcome.unwrap_or_else(|_| Err("the trial itself failed; see above".into()));
                     if let Err(why) = outcome {
                         failures.lock().expect("lock").push(format!("{trial:?}: {why}"));

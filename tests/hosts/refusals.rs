@@ -5,17 +5,17 @@ use super::common::*;
 use crate::lab::{Host, Invocation, KEY, Keys, Repo, Run, Suite};
 
 /// A host on which nothing may change, refusal after refusal.
-struct Untouched {
-    host: Host,
+pub(super) struct Untouched {
+    pub(super) host: Host,
 }
 
 impl Untouched {
-    fn new(host: Host) -> Untouched {
+    pub(super) fn new(host: Host) -> Untouched {
         Untouched { host }
     }
 
     #[track_caller]
-    fn refuses(&self, what: Invocation, status: i32, says: &[&str]) -> Run {
+    pub(super) fn refuses(&self, what: Invocation, status: i32, says: &[&str]) -> Run {
         // What asks a repository has apt do it, which makes files in /tmp and removes them.
         let tree = |host: &Host| host.quiet_tree().without(&["/tmp/none"]);
         let before = tree(&self.host);
@@ -31,7 +31,7 @@ impl Untouched {
         run
     }
 
-    fn install(&self) -> Invocation {
+    pub(super) fn install(&self) -> Invocation {
         self.host.asked(&["install"])
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 const OLD_KEY: &str = "0ddba11cafe5ca1ab1edecafbadc0ffe";
 
 /// Files of the host that hold a text, with their modes.
-fn files_with(host: &Host, text: &str) -> Vec<(String, u32)> {
+pub(super) fn files_with(host: &Host, text: &str) -> Vec<(String, u32)> {
     fn walk(at: &Path, inside: &str, text: &[u8], found: &mut Vec<(String, u32)>) {
         for entry in fs::read_dir(at).expect("a folder").flatten() {
             let (at, inside) = (entry.path(), format!("{inside}/{}", entry.file_name().to_string_lossy()));
@@ -32,14 +32,14 @@ fn files_with(host: &Host, text: &str) -> Vec<(String, u32)> {
     found
 }
 
-fn no_process_shows(sample: &Sample, key: &str) {
+pub(super) fn no_process_shows(sample: &Sample, key: &str) {
     assert!(sample.rounds > 20, "{} rounds", sample.rounds);
     assert!(sample.in_arguments(key).is_empty(), "{:#?}", sample.in_arguments(key));
     let programs: Vec<&str> = sample.in_environments(key).iter().map(|p| p.program.as_str()).collect();
     assert!(programs.iter().all(|program| *program == "/usr/local/bin/ddinstall"), "{programs:?}");
 }
 
-fn says_no(run: &Run, keys: &[&str]) {
+pub(super) fn says_no(run: &Run, keys: &[&str]) {
     for key in keys {
         assert!(!run.stdout.contains(key) && !run.stderr.contains(key), "{key}\n{run}");
     }

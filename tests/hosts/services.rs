@@ -36,7 +36,7 @@ const STAYS_TOO: [&str; 6] = [
     "/opt/datadog-fips-proxy",
 ];
 
-fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
+pub(super) fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
     assert!(run.stderr.contains("taken back") && run.stderr.contains("NOT in FIPS mode"), "{run}");
     for package in ["datadog-agent", "datadog-fips-proxy", "datadog-signing-keys"] {
         assert_eq!(host.installed(package), None, "{package}");

@@ -12,12 +12,14 @@ pub struct Builder {
     repo: Repo,
     keys: Keys,
     systemd: bool,
+    sysv: bool,
     agent: Option<String>,
     packages: Vec<String>,
     files: Vec<File>,
     hosts: Vec<String>,
     tmpfs: Vec<(String, String)>,
     os_release: Option<String>,
+    proxy: bool,
 }
 
 struct File {
@@ -34,12 +36,14 @@ impl Builder {
             repo: Repo::Good,
             keys: Keys::Good,
             systemd: true,
+            sysv: false,
             agent: None,
             packages: Vec::new(),
             files: Vec::new(),
             hosts: Vec::new(),
             tmpfs: Vec::new(),
             os_release: None,
+            proxy: false,
         }
     }
 
@@ -56,6 +60,13 @@ impl Builder {
     /// No systemd runs in it, as in an image build: /run/systemd/system is not there.
     pub fn without_systemd(mut self) -> Self {
         self.systemd = false;
+        self
+    }
+
+    /// Debian's sysvinit is process 1 (bookworm's, so of that suite); systemd is installed and does not run.
+    pub fn with_sysv(mut self) -> Self {
+        self.systemd = false;
+        self.sysv = true;
         self
     }
 
@@ -90,6 +101,12 @@ impl Builder {
         self
     }
 
+    /// Repositories and keys are reached through a proxy that asks for a password, and by no other way.
+    pub fn behind_proxy(mut self) -> Self {
+        self.proxy = true;
+        self
+    }
+
     /// Another distribution by its /etc/os-release (everything else stays Debian).
     pub fn os_release(mut self, text: &str) -> Self {
         self.os_release = Some(text.into());
@@ -102,9 +119,13 @@ impl Builder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}-{}-{number}", self.suite.name(), std::process::id());
         // From here on the host is torn down whatever happens.
-        let mut host = Host::named(name, self.suite, self.systemd);
+        let mut host =
+            Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
         host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
         host.serve_keys(self.keys);
+        if self.proxy {
+            host_sh(&["proxy", host.name()]);
+        }
 
         for (path, size) in &self.tmpfs {
             host.add_tmpfs(path, size);

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 pub struct Host {
     name: String,
     suite: Suite,
-    systemd: bool,
+    /// How host.sh boots it; None: with systemd.
+    mode: Option<&'static str>,
     pid: u32,
     /// Folders that are not on the overlay.
     tmpfs: Vec<String>,
@@ -24,8 +25,8 @@ impl Host {
         Builder::new(suite)
     }
 
-    pub(super) fn named(name: String, suite: Suite, systemd: bool) -> Host {
-        Host { name, suite, systemd, pid: 0, tmpfs: Vec::new() }
+    pub(super) fn named(name: String, suite: Suite, mode: Option<&'static str>) -> Host {
+        Host { name, suite, mode, pid: 0, tmpfs: Vec::new() }
     }
 
     pub fn name(&self) -> &str {
@@ -200,6 +201,11 @@ impl Host {
         (log("web") + &log("intake")).lines().map(str::to_string).collect()
     }
 
+    /// What the proxy of a host behind one was asked for, a line each.
+    pub fn proxy_log(&self) -> String {
+        fs::read_to_string(self.work().join("log/proxy.log")).unwrap_or_default()
+    }
+
     pub fn forget_requests(&self) {
         for role in ["web", "intake"] {
             fs::File::create(self.work().join(format!("log/{role}.log"))).expect("log");
@@ -237,9 +243,16 @@ impl Host {
     }
 
     pub fn boot_again(&mut self) {
-        let mode: &[&str] = if self.systemd { &[] } else { &["bare"] };
-        let pid = host_sh(&[&["boot", &self.name], mode].concat());
+        let pid = host_sh(&[&["boot", &self.name], self.mode.as_slice()].concat());
         self.pid = pid.parse().unwrap_or_else(|_| panic!("host.sh boot printed {pid:?}"));
+    }
+
+    /// The same host, as an image that was built and is booted with systemd now.
+    pub fn into_booted(mut self) -> Host {
+        self.kill_host();
+        self.mode = None;
+        self.boot_again();
+        self
     }
 
     pub(super) fn add_tmpfs(&mut self, path: &str, size: &str) {

@@ -2,10 +2,12 @@
 # One throw-away host: an overlay over a base system, a network of its own with the vendor's servers in
 # it, and a booted systemd. The tests, the demo and the benchmark all make their hosts with this.
 #   host.sh create NAME SUITE [REPO]   file system, network, servers; OWNER=PID ties it to a process
-#   host.sh boot NAME [bare]           boots it ("bare": no systemd, as in an image build); prints PID 1
+#   host.sh boot NAME [bare|sysv]      boots it ("bare": no systemd, as in an image build; "sysv": with
+#                                      Debian's sysvinit as process 1); prints PID 1
 #   host.sh exec NAME COMMAND…         runs a command in it, with nothing of our environment
 #   host.sh serve NAME repo|keys VARIANT
 #   host.sh intake NAME up|down
+#   host.sh proxy NAME                 the vendor's repositories and keys are reached through a proxy only
 #   host.sh stop NAME [kill]           shuts it down, or pulls the plug; it can be booted again
 #   host.sh destroy NAME
 #   host.sh begin                      destroys the hosts whose owner is gone; prints this checkout's SET folder
@@ -18,6 +20,7 @@ lab=$(cd "$(dirname "$0")" && pwd)
 
 web=127.0.0.1
 intake=127.0.0.2
+private=127.0.0.3
 INSIDE=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}")
 
 folder() { echo "$LAB/hosts/$1"; }
@@ -31,6 +34,7 @@ hosts_file() {
     echo "127.0.0.1 localhost lab-host"
     echo "::1 localhost ip6-localhost"
     echo "$web apt.datadoghq.com yum.datadoghq.com keys.datadoghq.com install.datadoghq.com"
+    echo "$private private.test"
     echo "$web keys.test mirror.test apt.mirror.test yum.mirror.test keys.mirror.test"
     for site in ddog-gov.com datadoghq.com datadoghq.eu us3.datadoghq.com us5.datadoghq.com ap1.datadoghq.com; do
         for sub in app api metrics.agent flare.agent trace.agent intake.profile process \
@@ -61,10 +65,32 @@ server() {
     local dir file
     dir=$(folder "$1")
     for file in nginx.conf "$2.servers"; do
-        sed "s|@DIR@|$dir|g; s|@TLS@|$TLS|g; s|@ROLE@|$2|g; s|@WEB@|$web|g; s|@INTAKE@|$intake|g" "$lab/$file.in" > "$dir/${file/nginx/$2}"
+        sed "s|@DIR@|$dir|g; s|@TLS@|$TLS|g; s|@ROLE@|$2|g; s|@WEB@|$web|g; s|@PRIVATE@|$private|g; s|@SET@|$(cat "$dir/set")|g; s|@INTAKE@|$intake|g" "$lab/$file.in" > "$dir/${file/nginx/$2}"
     done
     nsenter --net="/run/netns/$(netns "$1")" nginx -p "$dir" -c "$dir/$2.conf" 9>&- 2>> "$dir/log/$2-error.log" ||
         die "the $2 server does not start: $(tail -n 3 "$dir/log/$2-error.log")"
+}
+
+# Puts the web server behind a proxy: the host no longer knows where it is, and the proxy does.
+proxy() {
+    local dir i
+    dir=$(folder "$1")
+    grep -v "^$web .*datadoghq" "$dir/root/etc/hosts" > "$dir/hosts.direct"
+    mv "$dir/root/etc/hosts" "$dir/hosts.proxy"
+    cp "$dir/hosts.direct" "$dir/root/etc/hosts"
+    sed "s|@DIR@|$dir|g; s|@WEB@|$web|g" "$lab/proxy.conf.in" > "$dir/proxy.conf"
+    touch "$dir/log/proxy.log"
+    chown nobody "$dir/log/proxy.log"
+    # shellcheck disable=SC2016 # for the inner shell
+    setsid nsenter --net="/run/netns/$(netns "$1")" unshare --mount \
+        sh -c 'mount --bind "$1" /etc/hosts && exec tinyproxy -d -c "$2"' sh "$dir/hosts.proxy" "$dir/proxy.conf" \
+        < /dev/null > "$dir/log/proxy-error.log" 2>&1 9>&- &
+    echo $! > "$dir/proxy.pid"
+    for ((i = 0; i < 200; i++)); do
+        ! nsenter --net="/run/netns/$(netns "$1")" ss -Hltn | grep -q ":3128 " || return 0
+        sleep 0.05
+    done
+    die "the proxy does not start: $(tail -n 3 "$dir/log/proxy-error.log")"
 }
 
 stop_server() {
@@ -125,6 +151,11 @@ boot() {
     rm -f "$dir/pid"
     local how=(--boot --console=read-only)
     [ "$mode" != bare ] || how=(--as-pid2 --console=read-only sleep infinity)
+    if [ "$mode" = sysv ]; then
+        how=(--console=read-only /usr/sbin/init)
+        rm -f "$dir/root/usr/sbin/init"
+        cp -a "$(cat "$dir/set")/sysv/." "$dir/root/"
+    fi
     export -f launch netns
     setsid unshare --mount bash -c 'launch "$@"' launch "$name" "$dir" "${how[@]}" < /dev/null > "$dir/log/console" 2>&1 9>&- &
     nspawn=$!
@@ -141,7 +172,13 @@ boot() {
         [ -n "$pid" ] || sleep 0.02
     done
     [ -n "$pid" ] || die "the host has no first process: $(cat "$dir/log/console")"
-    if [ "$mode" != bare ]; then
+    if [ "$mode" = sysv ]; then
+        for ((i = 0; i < 600; i++)); do
+            if enter_host "$pid" test -e /run/lab-up; then break; fi
+            sleep 0.05
+        done
+        ((i < 600)) || die "the host is not up after 30 s: $(cat "$dir/log/console")"
+    elif [ "$mode" != bare ]; then
         for ((i = 0; i < 600; i++)); do
             state=$(enter_host "$pid" systemctl is-system-running 2>/dev/null || true)
             case "$state" in
@@ -210,6 +247,7 @@ destroy() {
     stop "$name" kill
     stop_server "$name" web
     stop_server "$name" intake
+    stop_server "$name" proxy
     ip netns del "$(netns "$name")" 2>/dev/null || true
     if mountpoint -q "$dir/root"; then
         umount -R "$dir/root" 2>/dev/null || umount -R -l "$dir/root"
@@ -273,7 +311,7 @@ clean() {
 command=${1:-}
 [ $# -eq 0 ] || shift
 case "$command" in
-    create | boot | serve | stop | destroy | enter | begin) "$command" "$@" ;;
+    create | boot | serve | proxy | stop | destroy | enter | begin) "$command" "$@" ;;
     exec) name=$1 && shift && enter_host "$(cat "$(folder "$name")/pid")" "$@" ;;
     intake)
         case "$2" in
@@ -283,5 +321,5 @@ case "$command" in
         esac
         ;;
     clean) clean ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -49,6 +49,14 @@ impl Suite {
     }
 }
 
+/// What a private mirror at https://private.test asks for (`/dd/` is the repository, `/keys/` the key host).
+pub const MIRROR_USER: &str = "ops";
+pub const MIRROR_PASSWORD: &str = "m1rror-passw0rd/5ecret";
+
+/// The proxy of a host that is [`behind_proxy`](Builder::behind_proxy), without and with what it asks for.
+pub const PROXY: &str = "http://127.0.0.1:3128";
+pub const PROXY_PASSWORD: &str = "proxy-passw0rd-5ecret";
+
 /// What apt.datadoghq.com (and apt.mirror.test) serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repo {
@@ -62,6 +70,10 @@ pub enum Repo {
     Crash,
     /// As `Classic`, and 7.58.3, whose postinst fails.
     Postinst,
+    /// As `Good`, signed by the next key.
+    Rotated,
+    /// As `Classic`, made long before `Good`.
+    Older,
     /// Signed by a key that nobody trusts.
     Stranger,
     /// Signed by a key that has expired.
@@ -86,6 +98,8 @@ impl Repo {
             Repo::Old => "old",
             Repo::Crash => "crash",
             Repo::Postinst => "postinst",
+            Repo::Rotated => "rotated",
+            Repo::Older => "older",
             Repo::Stranger => "stranger",
             Repo::Expired => "expired",
             Repo::Unsigned => "unsigned",

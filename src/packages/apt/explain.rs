@@ -138,7 +138,7 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
     ]) {
         (
             "could not be reached over TLS: its certificate was not accepted".into(),
-            "is the package ca-certificates installed, and the clock right? A private authority belongs into the system's trust store",
+            "is the package ca-certificates installed, and the clock right? A private authority is named with --ca-file",
         )
     } else if has(&["Could not resolve", "Temporary failure resolving", "Name or service not known"]) {
         (
@@ -160,10 +160,10 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
     } else if has(&["407  ", " 407 Proxy"]) {
         (
             "could not be reached: the HTTP proxy wants a user name and a password".into(),
-            "give the proxy's URL with them",
+            "give the proxy's URL with them, in HTTPS_PROXY or DD_REPO_PROXY",
         )
     } else if has(&["401  ", "403  "]) {
-        ("refuses access".into(), "check the credentials of the mirror")
+        ("refuses access".into(), "check the user name and the password in its address")
     } else if has(&["404  "]) {
         ("does not have what it should at this URL (404)".into(), "check the URL, the suite and the component")
     } else if has(&["500  ", "502  ", "503  ", "504  "]) {
@@ -194,6 +194,13 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
         return None;
     };
     Some(Error::new(Kind::Repository, format!("{subject} {what}")).hint(hint))
+}
+
+/// Whether the cause is one that often passes: the server fails, or the connection broke off.
+pub fn may_pass(text: &str) -> bool {
+    let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
+    has(&["500  ", "502  ", "503  ", "504  ", "onnection reset", "closed the connection", "Error reading from server"])
+        && missing_key(text).is_none()
 }
 
 /// The key that gpgv (`NO_PUBKEY` and 16 digits) or sqv (`Missing key` and the fingerprint) did not have.

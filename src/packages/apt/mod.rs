@@ -2,7 +2,9 @@
 //! Signatures are apt's to check, always.
 
 mod explain;
+mod files;
 mod index;
+mod reach;
 mod transaction;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
+pub use files::read_file;
 pub use index::{Available, Candidate, Needs};
-pub use transaction::{download, install, remove};
+pub use reach::credential_file;
+pub use transaction::{download, hold, install, remove};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
@@ -79,6 +83,7 @@ impl Repository {
 /// leaves nothing behind. `names` are the packages to look for.
 pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: &[&str]) -> Result<Available> {
     let host = session.host;
+    reach::check(session, repository)?;
     session.events.progress("verify the repository", None);
     // apt reads and verifies as its own user, who must be able to enter.
     let folder = host.temp_dir("/run", 0o711)?;
@@ -86,22 +91,29 @@ pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: 
     for name in ["state", "state/lists", "state/lists/partial", "cache", "cache/archives", "cache/archives/partial"] {
         host.make_dir(at(name), &ROOT_FOLDER)?;
     }
+    let auth = reach::auth_text(session.access);
     let conf = render(
         include_str!("../../../templates/apt/verify.conf"),
-        context! { folder => folder.path().to_string_lossy(), architecture => &repository.architecture },
+        context! {
+            folder => folder.path().to_string_lossy(),
+            architecture => &repository.architecture,
+            credentials => auth.is_some(),
+        },
     )?;
+    if let Some(auth) = auth {
+        // apt reads it before it gives root's rights up.
+        host.write(at("auth.conf"), auth.as_bytes(), &Attributes { mode: 0o600, ..ROOT_FILE })?;
+    }
+    reach::seed(session, repository, &at("state/lists"))?;
     host.write(at("keyring.gpg"), keyring, &ROOT_FILE)?;
     let entry = repository.entry(&at("keyring.gpg"))?;
     host.write(at("datadog.list"), entry.as_bytes(), &ROOT_FILE)?;
     host.write(at("apt.conf"), conf.as_bytes(), &ROOT_FILE)?;
 
-    let output = apt_get(session)
-        .arg("-c")
-        .arg(at("apt.conf"))
-        .args(INDEX_OPTIONS)
-        .arg("update")
-        .deadline(INDEX_DEADLINE)
-        .run(host)?;
+    let output = with_retries(session, INDEX_DEADLINE, |left| {
+        let command = apt_get(session).arg("-c").arg(at("apt.conf"));
+        reach::reaching(session, command)?.args(INDEX_OPTIONS).arg("update").deadline(left).run(host)
+    })?;
     explain::index(&output, &repository.url)?;
 
     let mut available = Available::default();
@@ -133,16 +145,18 @@ pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: 
 /// Reads the index of this repository, whose entry and keyring are in place, into apt's own lists.
 pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
     session.events.progress("refresh the package index", None);
-    let output = with_lock(session, || {
-        apt_get(session)
-            .args(INDEX_OPTIONS)
-            .arg("-o")
-            .arg(format!("Dir::Etc::sourcelist={}", repository.list.display()))
-            .args(["-o", "Dir::Etc::sourceparts=-"])
-            .args(["-o", "APT::Get::List-Cleanup=0"])
-            .arg("update")
-            .deadline(INDEX_DEADLINE)
-            .run(session.host)
+    let output = with_retries(session, INDEX_DEADLINE, |left| {
+        with_lock(session, || {
+            reach::reaching(session, apt_get(session))?
+                .args(INDEX_OPTIONS)
+                .arg("-o")
+                .arg(format!("Dir::Etc::sourcelist={}", repository.list.display()))
+                .args(["-o", "Dir::Etc::sourceparts=-"])
+                .args(["-o", "APT::Get::List-Cleanup=0"])
+                .arg("update")
+                .deadline(left)
+                .run(session.host)
+        })
     })?;
     explain::index(&output, &repository.url)
 }
@@ -171,13 +185,32 @@ fn apt_get<'a>(session: Session<'a>) -> Command<'a> {
         "Acquire::https::Verify-Host=true",
         "Acquire::Check-Valid-Until=true",
         "Acquire::Retries=3",
-        "Acquire::http::Timeout=20",
-        "Acquire::https::Timeout=20",
         "Dpkg::Use-Pty=0",
     ] {
         command = command.args(["-o", option]);
     }
+    let silence = session.access.stall.as_secs().clamp(1, 20);
+    for method in ["http", "https"] {
+        command = command.arg("-o").arg(format!("Acquire::{method}::Timeout={silence}"));
+    }
     command
+}
+
+/// Runs apt, and twice more after a pause where the server failed or broke off. `limit` is for all of it, as the
+/// operator's limit of downloads is; `run` is told what is left.
+fn with_retries(session: Session, limit: Duration, mut run: impl FnMut(Duration) -> Result<Output>) -> Result<Output> {
+    let end = Instant::now() + limit.min(session.access.deadline);
+    for pause in [1, 4, 0].map(Duration::from_secs) {
+        let output = run(end.saturating_duration_since(Instant::now()))?;
+        let text = output.stderr_text();
+        let passes = !output.success() && output.stopped.is_none() && explain::may_pass(&text);
+        if pause.is_zero() || !passes || session.cancelled() || Instant::now() + pause >= end {
+            return Ok(output);
+        }
+        session.events.log(format!("{}; trying again", explain::essence(&output)));
+        std::thread::sleep(pause);
+    }
+    unreachable!("the last try returns")
 }
 
 /// Runs apt again and again while another process holds one of its locks. A lock stops apt before it does anything.

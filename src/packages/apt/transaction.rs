@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::explain::{essence, repository};
-use super::{apt_get, with_lock};
+use super::reach::reaching;
+use super::{apt_get, with_lock, with_retries};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Command, Output, Stream};
+use crate::host::{Command, Output, Stop, Stream};
 use crate::packages::dpkg;
 use crate::packages::{Change, PackageSpec, Session};
 
-/// How long the whole download may take, and how long it may stand still.
-const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(30 * 60);
-const DOWNLOAD_STALL: Duration = Duration::from_secs(60);
+const RELEASE: &str = "--hold=off releases it; --hold moves it and holds the new version";
+
 /// For an update of all of the host's sources.
 const UPDATE_DEADLINE: Duration = Duration::from_secs(300);
 
@@ -21,15 +21,17 @@ const UPDATE_DEADLINE: Duration = Duration::from_secs(300);
 /// stale, they are updated, once.
 pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
     mend_interrupted(session)?;
-    let mut output = try_download(session, specs, change)?;
+    let limit = session.access.deadline;
+    let attempt = || with_retries(session, limit, |left| try_download(session, specs, change, left));
+    let mut output = attempt()?;
     if needs_other_lists(&output, specs) {
         session.events.note("the package lists of this host are missing or old: running apt-get update");
         let update = with_lock(session, || {
-            let update = apt_get(session).arg("update");
-            update.deadline(UPDATE_DEADLINE).run(session.host)
+            let update = reaching(session, apt_get(session))?.arg("update");
+            update.deadline(UPDATE_DEADLINE.min(session.access.deadline)).run(session.host)
         })?;
         session.events.log(update.explain());
-        output = try_download(session, specs, change)?;
+        output = attempt()?;
     }
     if output.success() {
         return Ok(());
@@ -39,7 +41,7 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
             Error::new(Kind::Interrupted, "the download was stopped").hint("run again: it goes on where it stopped")
         );
     }
-    Err(failed_download(&output))
+    Err(failed_download(session, &output))
 }
 
 /// Installs what was downloaded, in one transaction that nothing ends before its time, not even our own death.
@@ -100,6 +102,19 @@ fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String
         Some(_) => None,
     });
     Ok(wrong)
+}
+
+/// Holds packages at their version, or releases them.
+pub fn hold(session: Session, names: &[&str], hold: bool) -> Result<()> {
+    let output = with_lock(session, || {
+        let verb = if hold { "hold" } else { "unhold" };
+        Command::new("apt-mark").arg(verb).args(names).cancel(session.cancel).run(session.host)
+    })?;
+    if output.success() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::PackageManager, format!("{} could not be held or released", names.join(", ")))
+        .detail(output.explain()))
 }
 
 /// Removes those of the packages that are there, in one transaction. Packages that they depend on stay; it is refused
@@ -166,18 +181,20 @@ fn transaction<'a>(session: Session<'a>, verb: &str, change: Change) -> Command<
     // Nothing that was not asked for: no recommended packages, and none removed to make room.
     apt_get(session)
         .args([verb, "-y", "--no-install-recommends", "--no-remove"])
-        .args((change == Change::Downgrade).then_some("--allow-downgrades"))
+        .args(change.downgrade.then_some("--allow-downgrades"))
+        .args(change.held.then_some("--allow-change-held-packages"))
 }
 
 fn words(specs: &[PackageSpec]) -> Vec<String> {
     let word = |spec: &PackageSpec| match &spec.version {
+        _ if spec.file.is_some() => spec.file.iter().map(|file| file.display().to_string()).collect(),
         Some(version) => format!("{}={version}", spec.name),
         None => spec.name.clone(),
     };
     specs.iter().map(word).collect()
 }
 
-fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+fn try_download(session: Session, specs: &[PackageSpec], change: Change, left: Duration) -> Result<Output> {
     let words = words(specs);
     let progress = Progress::new(session, "download", specs.iter().map(|s| s.name.as_str()));
     with_lock(session, || {
@@ -192,20 +209,20 @@ fn try_download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
             if exact != last.0 {
                 last = (exact.to_owned(), Instant::now());
             }
-            if last.1.elapsed() > DOWNLOAD_STALL || session.cancelled() {
+            if last.1.elapsed() > session.access.stall || session.cancelled() {
                 stop.store(true, Ordering::Relaxed);
             }
             if let Some(Status::Percent(percent)) = status_line(stream, line) {
                 progress.at(percent);
             }
         };
-        let output = transaction(session, "install", change)
+        let output = reaching(session, transaction(session, "install", change))?
             .arg("--download-only")
             .args(&words)
             .arg("-o")
             .status_fd("APT::Status-Fd=")
-            .deadline(DOWNLOAD_DEADLINE)
-            .stall(DOWNLOAD_STALL)
+            .deadline(left)
+            .stall(session.access.stall)
             .cancel(&stop)
             .on_line(listener)
             .run(session.host)?;
@@ -274,20 +291,18 @@ fn lacks_lists(text: &str, specs: &[PackageSpec]) -> bool {
         })
 }
 
-fn failed_download(output: &Output) -> Error {
+fn failed_download(session: Session, output: &Output) -> Error {
     let text = output.stderr_text();
     if output.stopped.is_some() {
         // Whoever asked to stop is answered elsewhere: this was the deadline, or nothing arrived.
-        let what = if output.seconds >= DOWNLOAD_DEADLINE.as_secs_f64() {
-            let minutes = DOWNLOAD_DEADLINE.as_secs() / 60;
-            format!("the download was not finished within {minutes} minutes")
+        let what = if output.stopped == Some(Stop::Deadline) {
+            format!("the download was not finished within {} s", session.access.deadline.as_secs())
         } else {
-            let seconds = DOWNLOAD_STALL.as_secs();
-            format!("the download was given up: nothing arrived for {seconds} s")
+            format!("the download was given up: nothing arrived for {} s", session.access.stall.as_secs())
         };
-        return Error::new(Kind::Repository, what)
-            .detail(output.explain())
-            .hint("run again: it goes on where it stopped; a nearer mirror may help");
+        return Error::new(Kind::Repository, what).detail(output.explain()).hint(
+            "run again: it goes on where it stopped; a nearer mirror may help, or --download-limit and --download-stall",
+        );
     }
     let plain = |kind, what: &str| Error::new(kind, what);
     let error = if text.contains("enough free space") || text.contains("No space left") {
@@ -312,7 +327,7 @@ fn failed_download(output: &Output) -> Error {
         plain(Kind::PackageManager, "a newer version is installed than the one asked for")
             .hint("a downgrade must be asked for explicitly")
     } else if text.contains("Held packages were changed") {
-        plain(Kind::PackageManager, "a package is on hold and would be changed").hint("apt-mark unhold releases it")
+        plain(Kind::Prerequisite, "a package is on hold and would be changed").hint(RELEASE)
     } else {
         repository(&text, "a repository")
             .unwrap_or_else(|| plain(Kind::PackageManager, "apt-get could not download the packages"))

@@ -43,3 +43,22 @@ agent 7.58.3 classic postinst
 fips_proxy 1.1.10
 fips_proxy 1.1.14
 signing_keys 1.4.0
+
+# Debian's SysV init, for hosts where systemd is not process 1; from the machine's own mirror, checked by its apt.
+sysv() {
+    local at=$WORK/sysv
+    mkdir -p "$at"
+    (
+        cd "$at"
+        apt-get -qq -o APT::Sandbox::User=root download sysvinit-core sysv-rc ||
+            { apt-get -qq update && apt-get -qq -o APT::Sandbox::User=root download sysvinit-core sysv-rc; }
+        for deb in *.deb; do dpkg-deb -x "$deb" tree; done
+    )
+    rm -rf "$SET/sysv"
+    mkdir -p "$SET/sysv/usr/sbin" "$SET/sysv/usr/lib/init" "$SET/sysv/etc/init.d"
+    cp "$at/tree/sbin/init" "$at/tree/sbin/runlevel" "$SET/sysv/usr/sbin/"
+    cp "$at/tree/lib/init/rc" "$SET/sysv/usr/lib/init/rc"
+    ln -s /lib/init/rc "$SET/sysv/etc/init.d/rc"
+    printf '%s\n' 'id:2:initdefault:' 'l2:2:wait:/etc/init.d/rc 2' 'up:2:once:/bin/touch /run/lab-up' > "$SET/sysv/etc/inittab"
+}
+sysv

@@ -31,6 +31,21 @@ build() {
     rm -rf "$1"
 }
 
+# Where things are once they are installed.
+bin=/opt/datadog-agent/bin/agent
+embedded=/opt/datadog-agent/embedded/bin
+run=/opt/datadog-agent/run
+yaml=/etc/datadog-agent/datadog.yaml
+
+# script ROOT NAME PROGRAM PID USER CONFIG ARGUMENTS [OTHER...]
+script() {
+    local root=$1 name=$2 program=$3 pid=$4 user=$5 config=$6 arguments=$7
+    shift 7
+    sed "s|@PROGRAM@|$program|; s|@PID@|$pid.pid|; s|@USER@|$user|; s|@CONFIG@|$config|g; s|@ARGUMENTS@|$arguments|
+        s|@NAME@|$name|g; s|@OTHERS@|$*|" "$FROM/agent/init.d/service.sh" > "$root/etc/init.d/$name"
+    chmod 0755 "$root/etc/init.d/$name"
+}
+
 # agent UPSTREAM LAYOUT [crash|postinst|full]; "full" has BULK, a folder, inside.
 agent() {
     local upstream=$1 layout=$2 fault=${3:-} root=$WORK/agent name check
@@ -48,6 +63,13 @@ agent() {
     chmod 0755 "$opt/bin/agent/agent" "$opt/embedded/bin/"*
     ln -s /opt/datadog-agent/bin/agent/agent "$root/usr/bin/datadog-agent"
     cp "$FROM/agent/units/"*.service "$root/lib/systemd/system/"
+    mkdir -p "$root/etc/init.d"
+    script "$root" datadog-agent "$bin/agent" agent dd-agent "$yaml" "run -p $run/agent.pid" \
+        datadog-agent-process datadog-agent-trace datadog-agent-security
+    script "$root" datadog-agent-trace "$embedded/trace-agent" trace-agent dd-agent "$yaml" "--config $yaml --pid $run/trace-agent.pid"
+    script "$root" datadog-agent-process "$embedded/process-agent" process-agent dd-agent "$yaml" "--cfgpath=$yaml --pid=$run/process-agent.pid"
+    script "$root" datadog-agent-security "$embedded/security-agent" security-agent root /etc/datadog-agent/security-agent.yaml \
+        "start -c $yaml --pidfile=$run/security-agent.pid"
 
     perl "$FROM/agent/examples/bulk.pl" > "$WORK/bulk.settings"
     perl "$FROM/agent/examples/render.pl" "$layout" "$FROM/agent/examples/datadog.settings" "$WORK/bulk.settings" > "$etc/datadog.yaml.example"

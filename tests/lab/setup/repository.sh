@@ -23,6 +23,7 @@ repository() {
             -o APT::FTPArchive::Release::Codename=stable -o APT::FTPArchive::Release::Architectures="amd64 arm64" \
             -o APT::FTPArchive::Release::Components=7 release . > ../Release.new
         mv ../Release.new Release
+        [ -z "${DATE:-}" ] || sed -i "s/^Date: .*/Date: $DATE/" Release
     )
     [ "$key" != none ] || return 0
     # An expired key can only sign at a time when it was valid.

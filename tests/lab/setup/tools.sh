@@ -14,6 +14,7 @@ needed=(
     gpg:gnupg
     ip:iproute2
     openssl:openssl
+    tinyproxy:tinyproxy-bin
     xz:xz-utils
     perl:perl-base
     nsenter:util-linux
