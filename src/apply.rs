@@ -79,11 +79,9 @@ pub fn run(
     let result = run.all(plan, desired);
     let Run { mut applied, hold, .. } = run;
     drop(hold);
-    match result {
-        Ok(()) => match receipt.end(job.host(), Outcome::Done) {
-            Ok(()) => Ok(applied),
-            Err(error) => Err(Box::new(Failed { error, applied })),
-        },
+    // A run whose end cannot be noted would be finished by the next one, of which nobody would know why.
+    match result.and_then(|()| receipt.end(job.host(), Outcome::Done)) {
+        Ok(()) => Ok(applied),
         Err(error) => {
             let signalled = job.session.cancel.load(Ordering::Relaxed);
             let error = if signalled { interrupted(error) } else { error };

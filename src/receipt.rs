@@ -303,7 +303,7 @@ impl Receipt {
         // Before any backup goes: a run that still counts as standing needs them.
         self.save(host)?;
         if self.standing().next().is_none() {
-            return host.remove_tree(STATE).map(|_| ());
+            return forget(host);
         }
         self.prune(host)
     }
@@ -352,6 +352,16 @@ impl Receipt {
         prepare_state(host)?;
         host.write(RECEIPT, &text, &PRIVATE)
     }
+}
+
+/// Removes all that we keep, but for the logs.
+fn forget(host: &Host) -> Result<()> {
+    for name in host.list(STATE)?.unwrap_or_default() {
+        host.remove_tree(Path::new(STATE).join(name))?;
+    }
+    // A file system of its own that is mounted there stays.
+    let _ = host.remove_dir(STATE);
+    Ok(())
 }
 
 /// Makes the state folder, which only root may enter.

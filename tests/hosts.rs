@@ -5,12 +5,17 @@ mod lab;
 
 mod hosts {
     mod common;
+    mod concurrent;
     mod existing_agent;
+    mod failures;
     mod fresh;
+    mod hostile;
     mod init;
     mod interrupted;
     mod kills;
+    mod odd;
     mod plan;
+    mod receipts;
     mod refusals;
     mod rollback;
     mod second_run;

@@ -107,8 +107,8 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
-    clear_away(session, &prepared.desired)?;
     let log = session.journal.open(host).map_err(nothing)?;
+    clear_away(session, &prepared.desired).map_err(nothing)?;
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
@@ -136,11 +136,11 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    write_proof(session, &verification)?;
-    done.proof = Some(PROOF);
+    let written = write_proof(session, &verification);
+    done.proof = written.is_ok().then_some(PROOF);
     done.verification = Some(verification);
     done.desired = Some(desired);
-    Ok(())
+    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))
 }
 
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.

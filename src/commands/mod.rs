@@ -177,8 +177,7 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
         };
         let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
         if started.elapsed() > limit {
-            let what =
-                format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
+            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
             return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
         }
         if session.stop.load(Ordering::Relaxed) {

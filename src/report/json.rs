@@ -59,11 +59,13 @@ impl Document<'_> {
         }
         if let Some(undone) = self.undone {
             let all = |lines: &[String]| lines.iter().map(|line| clean(line)).collect::<Vec<_>>();
-            let failed: Vec<String> = undone.failed.iter().map(|(what, error)| format!("{what}: {error}")).collect();
+            let told = |all: &[(String, Error)]| -> Vec<String> {
+                all.iter().map(|(what, error)| format!("{what}: {error}")).collect()
+            };
             out["undone"] = all(&undone.done).into();
             out["left"] = all(&undone.left).into();
-            out["unavailable"] = all(&undone.unavailable).into();
-            out["failed"] = all(&failed).into();
+            out["unavailable"] = all(&told(&undone.unavailable)).into();
+            out["failed"] = all(&told(&undone.failed)).into();
         }
         out["notes"] = self.notes.iter().map(|note| clean(note)).collect::<Vec<_>>().into();
         if let Some(verification) = self.verification {

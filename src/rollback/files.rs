@@ -71,16 +71,16 @@ impl Undoing<'_> {
         let host = self.session.host;
         let what = format!("put {path} back");
         let kept = match host.read(backup) {
-            Ok(Some(kept)) => kept.bytes,
-            Ok(None) => {
-                let error = Error::new(Kind::Prerequisite, format!("its copy {backup} is gone"));
-                // A rollback that was done before took it away with itself.
-                return self.note(&what, Err(error));
-            }
+            Ok(kept) => kept.map(|kept| kept.bytes),
             Err(failure) => return self.note(&what, Err(failure.into())),
         };
-        let write = || host.write(path, &kept, to).and_then(|()| host.set_mtime(path, mtime.0, mtime.1));
-        match self.files.now(host, path, written, Some(&kept)) {
+        let write = || match &kept {
+            Some(kept) => host.write(path, kept, to).and_then(|()| host.set_mtime(path, mtime.0, mtime.1)),
+            None => Err(Error::new(Kind::Prerequisite, format!("its copy {backup} is gone"))
+                .hint("what the file was is not known any more: write it as you want it")),
+        };
+        match self.files.now(host, path, written, kept.as_deref()) {
+            Ok(Now::Written) if kept.is_none() => self.out.unavailable.extend(write().err().map(|error| (what, error))),
             Ok(Now::Written) => self.note(&what, write()),
             Ok(Now::Before) => {
                 let attributes = host.set_attributes(path, to);
@@ -88,7 +88,7 @@ impl Undoing<'_> {
                 self.note(&what, result);
             }
             // A package that was removed just now took it along.
-            Ok(Now::Absent) if self.files.was_there(path) => self.note(&what, write()),
+            Ok(Now::Absent) if kept.is_some() && self.files.was_there(path) => self.note(&what, write()),
             Ok(Now::Absent) => self.leave(format!("{path} was removed since, and stays so")),
             Ok(Now::Changed) => self.leave(format!("{path} stays: it was changed since")),
             Ok(Now::Known) => {}

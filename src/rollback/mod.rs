@@ -11,7 +11,7 @@ use files::{Files, Now};
 pub use packages::scripts;
 
 use crate::desired::{AGENT_UNIT, PROXY_UNIT, SATELLITES};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::host::units::{self, Verdict};
 use crate::host::users::{self, Users};
 use crate::host::{Attributes, FileKind, Hold};
@@ -37,8 +37,8 @@ pub struct Undone {
     pub done: Vec<String>,
     /// What is left because it is not ours (any more), each with the reason.
     pub left: Vec<String>,
-    /// Versions that no repository has any more: trying again is no use.
-    pub unavailable: Vec<String>,
+    /// What is gone, a version from its repository or a copy from our folder: trying again is no use.
+    pub unavailable: Vec<(String, Error)>,
     /// What could not be taken back, and may be tried again.
     pub failed: Vec<(String, Error)>,
 }
@@ -46,19 +46,20 @@ pub struct Undone {
 impl Undone {
     /// The failure to tell, if there is one: the first, with all of them in its details.
     pub fn error(&self) -> Option<Error> {
-        let lines = |title: &str, lines: Vec<String>| match lines.is_empty() {
+        const AGAIN: &str = "mend what is named above, then run `ddinstall rollback`: it does the rest";
+        let lines = |title: &str, all: &[(String, Error)]| match all.is_empty() {
             true => String::new(),
-            false => format!("{title}\n  {}\n", lines.join("\n  ")),
-        };
-        let failed = self.failed.iter().map(|(what, error)| format!("{what}: {error}")).collect();
-        let detail =
-            lines("could not be taken back:", failed) + &lines("is not to be had any more:", self.unavailable.clone());
-        let (kind, hint) = match self.failed.first() {
-            Some((_, error)) => {
-                (error.kind, "mend what is named above, then run `ddinstall rollback`: it does the rest")
+            false => {
+                let all: Vec<String> = all.iter().map(|(what, error)| format!("{what}: {error}")).collect();
+                format!("{title}\n  {}\n", all.join("\n  "))
             }
-            None if self.unavailable.is_empty() => return None,
-            None => (Kind::Repository, "install that version yourself if you have its package"),
+        };
+        let detail =
+            lines("could not be taken back:", &self.failed) + &lines("is not to be had any more:", &self.unavailable);
+        let (kind, hint) = match (self.failed.first(), self.unavailable.first()) {
+            (Some((_, error)), _) => (error.kind, AGAIN),
+            (None, Some((_, error))) => (error.kind, error.hint.as_deref().unwrap_or(AGAIN)),
+            (None, None) => return None,
         };
         Some(Error::new(kind, "not all could be taken back").detail(detail).hint(hint))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::{Purge, Undoing};
-use crate::desired::{AGENT_USER, package_folders};
+use crate::desired::{AGENT_UNIT, AGENT_USER, PROXY_UNIT, SATELLITES, package_folders};
 use crate::error::{Kind, Result};
 use crate::host::users::Users;
 use crate::host::{Attributes, FileKind, Host, Stored};
@@ -80,6 +80,9 @@ impl Undoing<'_> {
                 self.note(&format!("keep {}", folder.display()), Err(error));
             }
         }
+        if let Err(error) = dangling_links(host) {
+            self.note("remove links of run levels that lead nowhere", Err(error));
+        }
         let named = self.purge != Purge::Never;
         for Stranger { path, content, folder } in kept.iter().filter(|s| named || s.content.is_some()) {
             if let Err(error) = keep(host, path, content.as_ref(), folder) {
@@ -96,7 +99,8 @@ impl Undoing<'_> {
             Err(error) => return self.note("read what is on hold", Err(error)),
         };
         let other = |is: &Option<Installed>| is.as_ref().is_some_and(|is| is.held != hold);
-        let names: Vec<&str> = names.into_iter().zip(&known).filter(|(_, is)| other(is)).map(|(name, _)| name).collect();
+        let names: Vec<&str> =
+            names.into_iter().zip(&known).filter(|(_, is)| other(is)).map(|(name, _)| name).collect();
         if !names.is_empty() {
             let what = if hold { "hold" } else { "release" };
             self.note(&format!("{what} {}", names.join(", ")), Manager::Apt.hold(self.session, &names, hold));
@@ -122,7 +126,10 @@ impl Undoing<'_> {
         let change = Change { downgrade: true, held: true };
         if let Err(error) = Manager::Apt.download(self.session, &specs, change) {
             return match error.kind {
-                Kind::Repository => self.out.unavailable.push(format!("{name} {version} ({error})")),
+                Kind::Repository => {
+                    let error = error.hint("install that version yourself if you have its package");
+                    self.out.unavailable.push((format!("{name} {version}"), error));
+                }
                 _ => self.note(&what, Err(error)),
             };
         }
@@ -152,6 +159,28 @@ fn attributes(host: &Host, folders: &[&str]) -> Vec<(String, Attributes)> {
         }
     }
     all
+}
+
+/// Removes what `systemctl disable` leaves of SysV scripts in the run levels once their packages are gone.
+fn dangling_links(host: &Host) -> Result<()> {
+    let units = SATELLITES.into_iter().chain([AGENT_UNIT, PROXY_UNIT]);
+    let scripts: Vec<&str> = units.map(|unit| unit.trim_end_matches(".service")).collect();
+    for level in ["0", "1", "2", "3", "4", "5", "6", "S"] {
+        let folder = format!("/etc/rc{level}.d");
+        for name in host.list(&folder)?.unwrap_or_default() {
+            let name = name.to_string_lossy();
+            // K01datadog-agent
+            let script = name.get(3..).filter(|_| name.starts_with(['S', 'K'])).unwrap_or_default();
+            let link = format!("{folder}/{name}");
+            if scripts.contains(&script)
+                && host.meta(format!("/etc/init.d/{script}"))?.is_none()
+                && host.meta(&link)?.is_some_and(|meta| meta.kind == FileKind::Symlink)
+            {
+                host.remove_file(&link)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A file of somebody else's below the configuration folders of a package.

@@ -48,6 +48,8 @@ pub struct State {
 impl Host {
     pub fn state(&self) -> State {
         let mut tree = self.tree().without(&ASIDE).without(&TABLES).without(&RUNNING);
+        // The private /tmp of a service, by a name that no two boots share.
+        tree.0.retain(|path, _| !path.contains("/tmp/systemd-private-"));
         // A file that is made anew changes the time of its folder; folders of the base are copied up by that.
         tree.0.retain(|path, entry| entry.kind != "folder" || !self.is_base_folder(path));
         for entry in tree.0.values_mut() {
@@ -79,6 +81,13 @@ impl State {
     pub fn timeless(mut self) -> State {
         self.tree.0.values_mut().for_each(|entry| entry.mtime = 0);
         self
+    }
+
+    /// Without the owner of this path.
+    pub fn forget_owner(&mut self, path: &str) {
+        if let Some(entry) = self.tree.0.get_mut(path) {
+            (entry.uid, entry.gid) = (0, 0);
+        }
     }
 
     /// Without these paths.
