@@ -158,7 +158,7 @@ pub enum Past {
 
 impl Past {
     pub fn load(host: &Host) -> Result<Past> {
-        let bytes = match host.read(RECEIPT) {
+        let bytes = match host.read_own(RECEIPT) {
             Ok(Some(stored)) => stored.bytes,
             Ok(None) => return Ok(Past::None),
             Err(failure) if failure.is_denied() => return Ok(Past::Denied),

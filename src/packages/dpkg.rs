@@ -14,10 +14,17 @@ const UPDATES: &str = "/var/lib/dpkg/updates";
 /// What is known of each of these packages, in their order. None: dpkg does not know it, or only that it was there once.
 pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
     if !has_journal(host)? {
-        let Some(status) = status(host)? else {
-            return Ok(vec![None; names.len()]);
+        return match status(host)? {
+            Some(status) => Ok(find(&status, names)),
+            // Not "nothing is installed": apt would refuse every step, after the first ones were done.
+            None => Err(Error::new(
+                Kind::Prerequisite,
+                format!("dpkg's list of packages is missing: there is no {STATUS}"),
+            )
+            .hint(
+                "dpkg keeps yesterday's list in /var/lib/dpkg/status-old and older ones in /var/backups: put one back",
+            )),
         };
-        return Ok(find(&status, names));
     }
     let format = "-f=Package: ${Package}\\nStatus: ${Status}\\nVersion: ${Version}\\n\\n";
     // Exit code 1 means that one of them is unknown.

@@ -1,6 +1,7 @@
 //! Files go back byte for byte, unless somebody else changed them since.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::Undoing;
 use crate::error::{Error, Kind, Result};
@@ -87,6 +88,8 @@ impl Undoing<'_> {
                 let result = attributes.and_then(|_| host.set_mtime(path, mtime.0, mtime.1));
                 self.note(&what, result);
             }
+            // Its folder went with the packages that made both.
+            Ok(Now::Absent) if self.files.was_there(path) && !has_folder(host, path) => {}
             // A package that was removed just now took it along.
             Ok(Now::Absent) if kept.is_some() && self.files.was_there(path) => self.note(&what, write()),
             Ok(Now::Absent) => self.leave(format!("{path} was removed since, and stays so")),
@@ -95,4 +98,8 @@ impl Undoing<'_> {
             Err(error) => self.note(&what, Err(error)),
         }
     }
+}
+
+fn has_folder(host: &Host, path: &str) -> bool {
+    Path::new(path).parent().is_some_and(|folder| !matches!(host.meta(folder), Ok(None)))
 }

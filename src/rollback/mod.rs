@@ -136,7 +136,10 @@ impl Undoing<'_> {
         match result {
             Ok(()) => {
                 self.session.events.log(format!("undo: {what}"));
-                self.out.done.push(what.to_owned());
+                // Of a run that was cut off and the one that went on, both may say so.
+                if !self.out.done.iter().any(|done| done == what) {
+                    self.out.done.push(what.to_owned());
+                }
             }
             Err(error) => {
                 self.session.events.log(format!("undo failed: {what}: {error}"));

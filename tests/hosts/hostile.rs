@@ -86,8 +86,9 @@ my @decoys = (
     sub { symlink "/nowhere/at/all", $at },
 );
 my $swaps = 0;
-$SIG{TERM} = sub { open my $f, ">", "/root/swaps"; print $f $swaps; close $f; unlink $at; exit 0 };
-while (1) {
+my $stop = 0;
+$SIG{TERM} = sub { $stop = 1 };
+until ($stop) {
     for my $decoy (@decoys) {
         unlink $at;
         $decoy->() or next;
@@ -99,6 +100,9 @@ while (1) {
         select undef, undef, undef, rand 0.004;
     }
 }
+unlink $at;
+open my $count, ">", "/root/swaps" or die;
+print $count $swaps;
 "#;
 
 #[test]
@@ -124,7 +128,7 @@ fn what_is_swapped_in_is_left_alone() {
     }
     host.sh("systemctl stop swapper; test -s /root/swaps");
     let line = format!(
-        "writes: {writes}, refused since the swap hit the window: {}, swaps: {}\n",
+        "writes: {writes} and {installs} installs, refused since the swap hit the window: {}, swaps: {}\n",
         of("4"),
         host.read("/root/swaps")
     );

@@ -38,8 +38,8 @@ fn what_is_inherited_steers_nothing() {
          DPKG_ROOT=/srv/evil DPKG_ADMINDIR=/srv/evil RPM_CONFIGDIR=/srv/evil TMPDIR=/srv/nowhere TMP=/srv/nowhere \
          BASH_ENV=/srv/evil/env.sh ENV=/srv/evil/env.sh PERL5LIB=/srv/evil PERL5OPT=-MEvil HOME=/srv/evil \
          SYSTEMD_UNIT_PATH=/srv/evil SHELL=/srv/evil/dpkg PYTHONPATH=/srv/evil IFS=/",
-        // The tightest umask, no locale, no standard descriptors, no /tmp.
-        "umount /tmp; mv /tmp /srv/tmp; umask 777; unset LANG; export LC_ALL=tlh_KL.UTF-8 LANGUAGE=tlh; exec 0<&- 2>&-",
+        // The tightest umask, no locale, hardly a stack, no standard input, no /tmp.
+        "umount /tmp; mv /tmp /srv/tmp; umask 777; ulimit -s 64; unset LANG; export LC_ALL=tlh_KL.UTF-8 LANGUAGE=tlh; exec 0<&-",
     ];
     for script in surroundings {
         let run = from_shell(&host, script).run().exits(0);
@@ -56,11 +56,9 @@ fn what_is_inherited_steers_nothing() {
 #[test]
 fn a_host_without_its_books_is_refused() {
     let host = Host::fresh(Suite::Bookworm).boot();
-    for folder in ["/var/lib", "/var/lib/dpkg", "/etc/apt"] {
+    for folder in ["/var/lib", "/var/lib/dpkg"] {
         host.sh(&format!("mv {folder} /srv/away"));
-        let run = host.install();
-        assert!(run.status.is_some_and(|status| ![0, 101].contains(&status)), "{folder}: {run}");
-        assert!(run.stderr.contains("error:") && run.stderr.contains("to do:"), "{folder}: {run}");
+        let run = host.install().exits(4).says("there is no /var/lib/dpkg/status").says("nothing was changed");
         let left = host.sh(&format!("find {folder} -mindepth 1 2>/dev/null || true"));
         assert_eq!(left, "", "{folder}: {run}");
         host.sh(&format!("rm -rf {folder}; mv /srv/away {folder}"));
