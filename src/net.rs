@@ -329,6 +329,8 @@ fn cause_of<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Erro
 
 const PROXY_WANTS: &str =
     "the HTTP proxy wants a user name and a password: http://user:password@proxy:port in HTTPS_PROXY or DD_REPO_PROXY";
+const PROXY_REFUSES: &str = "does the HTTP proxy want a user name and a password (http://user:password@proxy:port in \
+    HTTPS_PROXY or DD_REPO_PROXY), and does it let this host through?";
 const REACH: &str = "is a firewall or a proxy in the way? HTTPS_PROXY names a proxy";
 
 /// What went wrong between us and the server, in plain words.
@@ -346,6 +348,10 @@ fn transport(error: &reqwest::Error) -> Failure {
     let text = chain(error);
     if text.contains("proxy authorization required") || text.contains("407 Proxy") {
         return Failure::last("the HTTP proxy refused the connection".into()).hint(PROXY_WANTS);
+    }
+    // An answer that is not 200; of a proxy that speaks HTTP/1.0, 407 too.
+    if text.contains("tunnel error: unsuccessful") {
+        return Failure::last("the HTTP proxy refused the connection".into()).hint(PROXY_REFUSES);
     }
     if error.is_dns() {
         return Failure::again("its host name cannot be resolved".into())

@@ -6,7 +6,7 @@ use crate::current::Current;
 use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
 use crate::facts::Facts;
-use crate::host::{Host, system};
+use crate::host::{Host, Stored, system};
 use crate::packages::{Installed, Manager, Needs, Session};
 use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
@@ -109,6 +109,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     }
     if !context.packages.is_empty() && files.is_empty() {
         let repository = supply::repository(&request.sources, &facts.architecture);
+        let (repository, found) = supply::adopted(host, repository, &request.sources)?;
+        notes.extend(found);
         context.keys_url = request.sources.keys_url.clone();
         context.credentials = match Manager::Apt.credential_file(session.access) {
             Some((path, after)) => Some((path, host.read_own(path)?, after)),
@@ -121,6 +123,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let mut plan = Plan::new(&desired, &current, &context)?;
     prerequisites::ports(&asked, &current)?;
     if !plan.is_empty() && online {
+        session.access.can_be_checked(host)?;
+        prerequisites::authorities(host, &asked)?;
         prerequisites::disk(host, needs)?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
@@ -129,7 +133,8 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         notes.extend(supply.notes);
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.
-        let kept = keyring.as_ref().filter(|there| supply::covers(&there.bytes, &supply.keyring));
+        let stays = |there: &&Stored| repository.keyring_stays || supply::covers(&there.bytes, &supply.keyring);
+        let kept = keyring.as_ref().filter(stays);
         context.keyring = Some(kept.map_or(supply.keyring, |there| there.bytes.clone()));
         context.packages = supply.packages;
         context.packages_done = context.packages.is_empty();

@@ -164,6 +164,16 @@ pub fn ports(asked: &Asked, current: &Current) -> Result<()> {
         .hint(format!("stop that process or move it to another port; {PROXY_UNIT} itself may hold them")))
 }
 
+/// The FIPS proxy has the system's certificate authorities to check the intake with: its configuration, which is the
+/// vendor's, names their file.
+pub fn authorities(host: &Host, asked: &Asked) -> Result<()> {
+    if !asked.proxy_on() || packages::trust_store(host)?.is_some() {
+        return Ok(());
+    }
+    let what = "the FIPS proxy checks the intake by the system's certificate authorities, and this host has none";
+    Err(Error::new(Kind::Prerequisite, what).hint("install the package ca-certificates, then run again"))
+}
+
 /// The Agent that will be there serves what was asked.
 pub fn agent_version(
     request: &Request,

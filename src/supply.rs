@@ -6,7 +6,9 @@ mod files;
 use crate::current::Current;
 use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
+use crate::host::Host;
 use crate::net;
+use crate::packages::apt::found;
 use crate::packages::versions::{choose, compare_debian};
 use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, keys};
 use crate::request::{Request, Sources};
@@ -33,6 +35,14 @@ pub fn repository(sources: &Sources, architecture: &str) -> Repository {
         component: sources.component.clone(),
         ..Repository::vendor(architecture)
     }
+}
+
+/// The repository as an entry that other tools left serves it, where there is one; and notes on all that were found.
+pub fn adopted(host: &Host, repository: Repository, sources: &Sources) -> Result<(Repository, Vec<String>)> {
+    let mut trusted = keys::Family::Apt.fingerprints();
+    trusted.extend(&sources.fingerprints);
+    let found = found::adopt(host, repository, &trusted)?;
+    Ok((found.repository, found.notes))
 }
 
 /// Looks at the repository. `range` holds the Agents that this release supports; `wanted` comes from `plan::wanted_packages`.

@@ -81,6 +81,49 @@ fn every_release_file_is_decided_as_the_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Written from the vendor's pages and its script, not from what the program says: agent, proxy, CWS, and the newest or
+/// the first Agent.
+#[test]
+fn what_the_vendor_says_is_what_is_answered() {
+    for (file, arch, kernel, said, newest, first) in [
+        // agent-linux-install-script 1.46.0: RHEL and CentOS before 7 up to 7.51, Debian before 8 up to 7.35, openSUSE before
+        // 15 and SLES before 12 up to 7.32, Rocky and AlmaLinux from 7.33 on, Debian on arm64 from 7.35 on.
+        ("centos-6.redhat-release", "x86_64", "2.6.32", ["yes", "no", "no"], Some("7.51"), None),
+        ("debian-7.os-release", "x86_64", "3.2.0", ["yes", "no", "no"], Some("7.35"), None),
+        ("sles-11.4.os-release", "x86_64", "3.0.101", ["yes", "no", "no"], Some("7.32"), None),
+        ("opensuse-42.3.os-release", "x86_64", "4.4.180", ["yes", "no", "no"], Some("7.32"), None),
+        ("rocky-9.4.os-release", "x86_64", "5.14.0", ["yes", "yes", "yes"], None, Some("7.33")),
+        ("debian-12-arm64.os-release", "aarch64", "6.1.0", ["yes", "beta", "yes"], None, Some("7.35")),
+        // FIPS proxy: RHEL 7, Debian 8, Ubuntu 14.04 and later on x86_64; SUSE 12 and arm64 in beta.
+        ("debian-8.os-release", "x86_64", "3.16.0", ["yes", "yes", "no"], None, None),
+        ("ubuntu-14.04.os-release", "x86_64", "3.13.0", ["yes", "yes", "no"], None, None),
+        ("sles-12.5.os-release", "x86_64", "4.12.14", ["yes", "beta", "yes"], None, None),
+        ("ubuntu-24.04-arm64.os-release", "aarch64", "6.8.0", ["yes", "beta", "yes"], None, Some("7.16")),
+        // CWS: kernel 4.14 or a backport; Ubuntu 18.04, Debian 10, Red Hat 7.6 (kernel 3.10.0-957) and later, Amazon Linux 2.
+        ("debian-9.os-release", "x86_64", "4.19.0", ["yes", "yes", "no"], None, None),
+        ("debian-10.os-release", "x86_64", "4.19.0", ["yes", "yes", "yes"], None, None),
+        ("ubuntu-16.04.os-release", "x86_64", "4.15.0", ["yes", "yes", "no"], None, None),
+        ("ubuntu-18.04.os-release", "x86_64", "4.13.0", ["yes", "yes", "no"], None, None),
+        ("rhel-7.9.os-release", "x86_64", "3.10.0-957.el7.x86_64", ["yes", "yes", "yes"], None, None),
+        ("rhel-7.9.os-release", "x86_64", "3.10.0-862.el7.x86_64", ["yes", "yes", "no"], None, None),
+        ("amzn-2.os-release", "x86_64", "4.9.76", ["yes", "yes", "no"], None, None),
+        ("amzn-2.os-release", "x86_64", "4.14.0", ["yes", "yes", "yes"], None, None),
+        ("alpine-3.20.os-release", "x86_64", "6.6.0", ["no", "no", "no"], None, None),
+    ] {
+        let path = folder().join(file);
+        let args = ["--os-release", path.to_str().unwrap(), "--arch", arch, "--kernel", kernel, "--format", "json"];
+        let found = json(&support(&args));
+        let words = ["agent", "fips_proxy", "cws"].map(|what| found[what]["supported"].as_str().unwrap().to_owned());
+        assert_eq!(words, said, "{file} {kernel}: {found}");
+        if let Some(newest) = newest {
+            assert_eq!(found["agent"]["newest"], newest, "{file}");
+        }
+        if let Some(first) = first {
+            assert_eq!(found["agent"]["first"], first, "{file}");
+        }
+    }
+}
+
 #[test]
 fn every_file_of_the_folder_is_in_a_table() {
     let first = |row: &String| row.split_whitespace().next().unwrap().to_owned();

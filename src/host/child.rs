@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
 use nix::unistd::{chdir, chroot, setsid};
 
@@ -21,7 +22,12 @@ use crate::error::{Error, Kind, Result};
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// What happens in the child between fork and exec.
 #[allow(unsafe_code, reason = "setsid, umask and chroot have no safe way through std")]
-pub(super) fn prepare(command: &mut std::process::Command, root: Option<&Path>, kept: Vec<OwnedFd>) {
+pub(super) fn prepare(
+    command: &mut std::process::Command,
+    root: Option<&Path>,
+    kept: Vec<OwnedFd>,
+    file_limit: Option<u64>,
+) {
     let root: Option<PathBuf> = root.map(Path::to_owned);
     let child_side = move || -> io::Result<()> {
         setsid()?;
@@ -32,6 +38,10 @@ pub(super) fn prepare(command: &mut std::process::Command, root: Option<&Path>, 
         }
         for fd in &kept {
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        if let Some(bytes) = file_limit {
+            setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?;
+            setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
         }
         Ok(())
     };

@@ -71,6 +71,7 @@ pub struct Command<'a> {
     survives: bool,
     scope: Option<String>,
     holds: Vec<BorrowedFd<'a>>,
+    file_limit: Option<u64>,
     cancel: Option<&'a AtomicBool>,
     on_line: Option<OnLine<'a>>,
 }
@@ -98,6 +99,7 @@ impl<'a> Command<'a> {
             survives: false,
             scope: None,
             holds: Vec::new(),
+            file_limit: None,
             cancel: None,
             on_line: None,
         }
@@ -167,6 +169,12 @@ impl<'a> Command<'a> {
     /// `APT::Status-Fd=`.
     pub fn status_fd(mut self, prefix: impl Into<String>) -> Self {
         self.args.push(Arg::StatusFd(prefix.into()));
+        self
+    }
+
+    /// A child, or one of its own, that writes more than this many bytes to one file is ended by the kernel (SIGXFSZ).
+    pub fn file_limit(mut self, bytes: u64) -> Self {
+        self.file_limit = Some(bytes);
         self
     }
 
@@ -288,7 +296,7 @@ impl<'a> Command<'a> {
         } else {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        prepare(&mut command, (!host.is_live()).then(|| host.root()), kept);
+        prepare(&mut command, (!host.is_live()).then(|| host.root()), kept, self.file_limit);
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdout.take() {
             channels.add_pipe(Stream::Stdout, pipe.into())?;

@@ -92,7 +92,7 @@ impl Access {
 }
 
 /// The system's certificate authorities. None where there are none.
-fn trust_store(host: &Host) -> Result<Option<Vec<u8>>> {
+pub fn trust_store(host: &Host) -> Result<Option<Vec<u8>>> {
     for path in TRUST_STORES {
         if let Some(stored) = host.read(path)?.filter(|stored| !stored.bytes.is_empty()) {
             return Ok(Some(stored.bytes));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-pub use access::Access;
+pub use access::{Access, trust_store};
 pub use apt::{Available, Candidate, Needs, Repository};
 
 use crate::error::Result;

@@ -63,7 +63,10 @@ fn usage<T>(what: String) -> Result<T> {
 
 impl FromFiles {
     fn place(&self, path: &str, number: usize) -> Result<PathBuf> {
-        let cannot = |e: std::io::Error| Error { kind: Kind::Usage, ..Error::io("read", Path::new(path), &e) };
+        let cannot = |e: std::io::Error| {
+            Error { kind: Kind::Usage, ..Error::io("read", Path::new(path), &e) }
+                .hint("--package takes package files of this host")
+        };
         let real = std::fs::canonicalize(path).map_err(cannot)?;
         if !std::fs::metadata(&real).map_err(cannot)?.is_file() {
             return usage(format!("--package: {path} is no regular file"));

@@ -116,12 +116,13 @@ const BASE: Row = Row {
 pub static TABLE: &[Row] = &[
     Row { ids: &["debian"], name: "Debian", from: (7, 0), before: (8, 0), x86_64: Agents::UpTo(35), ..BASE },
     Row { ids: &["debian"], name: "Debian", from: (8, 0), before: (9, 0), proxy: Proxy::Yes, ..BASE },
+    // On Debian the script has no older Agent for arm64 (1.46.0).
     Row {
         ids: &["debian"],
         name: "Debian",
         from: (9, 0),
         before: (10, 0),
-        aarch64: Agents::From(16),
+        aarch64: Agents::From(35),
         proxy: Proxy::Yes,
         ..BASE
     },
@@ -129,7 +130,7 @@ pub static TABLE: &[Row] = &[
         ids: &["debian"],
         name: "Debian",
         from: (10, 0),
-        aarch64: Agents::From(16),
+        aarch64: Agents::From(35),
         proxy: Proxy::Yes,
         cws: Cws::Yes(FIRST),
         ..BASE

@@ -5,6 +5,7 @@ use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
+use crate::packages::apt::found;
 use crate::packages::{Repository, keys};
 use crate::plan;
 
@@ -161,7 +162,17 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
 
 /// The repository entry and its keyring: without them the next security update does not come.
 pub(super) fn repository(host: &Host) -> Vec<Check> {
-    let Repository { list, keyring, .. } = Repository::vendor("");
+    let Repository { list, mut keyring, .. } = Repository::vendor("");
+    // Another tool's entry serves as well as ours.
+    let entries = found::entries(host).map(|(entries, _)| entries).unwrap_or_default();
+    let other = entries.iter().find(|entry| {
+        entry.enabled
+            && !entry.sources_only
+            && (entry.file == list || entry.is_vendors() || entry.keyring() == Some(&*keyring))
+    });
+    if let Some(path) = other.and_then(found::Entry::keyring) {
+        keyring = path.to_owned();
+    }
     let (list, keyring) = (list.display().to_string(), keyring.display().to_string());
     let entry = Check::new(
         "repository.entry",
@@ -170,7 +181,7 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
     );
     let ring = Check::new("repository.keyring", "updates are checked by signature", "a keyring with a usable key");
     let entry = match host.read_text(&list) {
-        Ok(Some(text)) if text.lines().any(|line| line.trim_start().starts_with("deb ")) => entry.passes(list),
+        Ok(_) if other.is_some() => entry.passes(other.map_or(list, |entry| entry.file.display().to_string())),
         Ok(_) => entry.warns(
             format!("{list} is not there"),
             "`ddinstall install --upgrade` writes it; without it this host gets no updates",

@@ -46,6 +46,17 @@ impl Host {
         self.tree().without(&RESTLESS)
     }
 
+    /// The same, where apt asks a repository, or package files are copied: files come and go in these folders.
+    pub fn asking_tree(&self) -> Tree {
+        self.quiet_tree().without(&["/tmp/none", "/var/cache/none"])
+    }
+
+    #[track_caller]
+    pub fn asking_changed_nothing_since(&self, before: &Tree) {
+        let changes = self.asking_tree().changes_since(before);
+        assert!(changes.is_empty(), "{changes:#?}");
+    }
+
     #[track_caller]
     pub fn changed_nothing_since(&self, before: &Tree) {
         let changes = self.quiet_tree().changes_since(before);

@@ -4,13 +4,18 @@ use super::common::*;
 use super::state::State;
 use crate::lab::{Host, Repo, Run, Suite};
 
-fn is_taken_back(host: &Host, before: &State, run: &Run) {
+/// A run that failed has left nothing.
+pub(super) fn is_as_before(host: &Host, before: &State, run: &Run) {
     assert!(run.stderr.contains("taken back") && run.stderr.contains("NOT in FIPS mode"), "{run}");
     host.state().equals(before);
     assert!(!host.exists("/var/lib/ddinstall"));
     assert!(!host.holds("ss -Hltn | grep -qE ':98(0[3-9]|1[0-8]) '"));
     assert!(!host.holds("ls /run/systemd/system/datadog* /run/systemd/system.control/datadog*"));
     assert!(host.holds("! id -nG dd-agent | grep -q systemd-journal"));
+}
+
+fn is_taken_back(host: &Host, before: &State, run: &Run) {
+    is_as_before(host, before, run);
     // And the host is none the worse for it. (apt takes no index that is older than the one it knows.)
     host.serve(Repo::Good);
     host.sh("rm -r /var/lib/apt/lists/*");

@@ -70,6 +70,8 @@ pub enum Repo {
     Crash,
     /// As `Classic`, and 7.58.3, whose postinst fails.
     Postinst,
+    /// As `Classic`, and 7.59.0 with a release candidate of it, 7.59.0~rc.5.
+    Candidate,
     /// As `Good`, signed by the next key.
     Rotated,
     /// As `Classic`, made long before `Good`.
@@ -98,6 +100,7 @@ impl Repo {
             Repo::Old => "old",
             Repo::Crash => "crash",
             Repo::Postinst => "postinst",
+            Repo::Candidate => "candidate",
             Repo::Rotated => "rotated",
             Repo::Older => "older",
             Repo::Stranger => "stranger",

@@ -123,6 +123,11 @@ pub fn repository(text: &str, subject: &str) -> Option<Error> {
             "has an index that is too old to be believed".into(),
             "check the clock of this host; if it is right, the mirror has not been updated, or someone replays an old index",
         )
+    } else if has(&["received signal 25"]) {
+        (
+            "sends more than an index can be".into(),
+            "do not use this mirror; if a proxy stands between, see what it answers",
+        )
     } else if has(&["Hash Sum mismatch", "unexpected size", "Hashsum mismatch"]) {
         (
             "has files that are not the signed ones (checksum mismatch)".into(),

@@ -3,6 +3,7 @@
 
 mod explain;
 mod files;
+pub mod found;
 mod index;
 mod reach;
 mod transaction;
@@ -32,10 +33,17 @@ pub struct Repository {
     pub architecture: String,
     pub keyring: PathBuf,
     pub list: PathBuf,
+    /// The whole text of `list`, where more than our entry stands in it, or another tool wrote it (see [`found`]).
+    pub text: Option<String>,
+    /// The keyring is another tool's, and not ours to write.
+    pub keyring_stays: bool,
 }
 
-/// How long an index may take. It is less than a megabyte.
+/// How long an index may take, and what it may fill. It is less than a megabyte; apt itself has no limit for an answer
+/// that does not name its size. Its cache of all of the host's sources is a file, too.
 const INDEX_DEADLINE: Duration = Duration::from_secs(120);
+const INDEX_LIMIT: u64 = 64 << 20;
+const LISTS_LIMIT: u64 = 1 << 30;
 
 const ROOT_FILE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o644 };
 const ROOT_FOLDER: Attributes = Attributes { mode: 0o755, ..ROOT_FILE };
@@ -50,12 +58,14 @@ impl Repository {
             architecture: architecture.into(),
             keyring: "/usr/share/keyrings/datadog-archive-keyring.gpg".into(),
             list: "/etc/apt/sources.list.d/datadog.list".into(),
+            text: None,
+            keyring_stays: false,
         }
     }
 
-    /// The text of the entry. Errors where a part would not stay the one word that it must be (exit code 2).
+    /// The text of the entry's file. Errors where a part would not stay the one word that it must be (exit code 2).
     pub fn list_text(&self) -> Result<String> {
-        self.entry(&self.keyring)
+        self.text.clone().map_or_else(|| self.entry(&self.keyring), Ok)
     }
 
     fn entry(&self, keyring: &Path) -> Result<String> {
@@ -112,7 +122,12 @@ pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: 
 
     let output = with_retries(session, INDEX_DEADLINE, |left| {
         let command = apt_get(session).arg("-c").arg(at("apt.conf"));
-        reach::reaching(session, command)?.args(INDEX_OPTIONS).arg("update").deadline(left).run(host)
+        reach::reaching(session, command)?
+            .args(INDEX_OPTIONS)
+            .arg("update")
+            .file_limit(INDEX_LIMIT)
+            .deadline(left)
+            .run(host)
     })?;
     explain::index(&output, &repository.url)?;
 
@@ -154,6 +169,7 @@ pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
                 .args(["-o", "Dir::Etc::sourceparts=-"])
                 .args(["-o", "APT::Get::List-Cleanup=0"])
                 .arg("update")
+                .file_limit(LISTS_LIMIT)
                 .deadline(left)
                 .run(session.host)
         })

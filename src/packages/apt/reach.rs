@@ -53,7 +53,7 @@ fn config(access: &Access, ca: Option<&Path>) -> String {
         }
     }
     if let Some(ca) = ca {
-        text.push_str(&format!("Acquire::https::CAInfo::{host} \"{}\";\n", ca.display()));
+        text.push_str(&format!("Acquire::https::{host}::CAInfo \"{}\";\n", ca.display()));
     }
     text
 }
@@ -146,7 +146,7 @@ mod tests {
             config(&through, Some(Path::new("/run/tmp-1/ca.pem"))),
             "Acquire::http::Proxy::mirror.example.org \"http://u:p%22w@proxy:3128\";\n\
              Acquire::https::Proxy::mirror.example.org \"http://u:p%22w@proxy:3128\";\n\
-             Acquire::https::CAInfo::mirror.example.org \"/run/tmp-1/ca.pem\";\n"
+             Acquire::https::mirror.example.org::CAInfo \"/run/tmp-1/ca.pem\";\n"
         );
         assert_eq!(config(&access("https://mirror.example.org/", None), None), "");
         let direct = config(&access("http://direct.example.org/", Some("http://proxy:1")), None);

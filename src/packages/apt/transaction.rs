@@ -57,7 +57,8 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
             None => {}
         };
         transaction(session, "install", change)
-            .arg("--no-download")
+            // With it, apt looks for package files among its own.
+            .args(specs.iter().all(|spec| spec.file.is_none()).then_some("--no-download"))
             .args(&words)
             .args(["-o", "Dpkg::Options::=--force-confdef"])
             .args(["-o", "Dpkg::Options::=--force-confold"])

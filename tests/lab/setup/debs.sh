@@ -37,6 +37,8 @@ signing_keys() {
 agent 7.40.1 classic
 agent 7.44.1 classic
 agent 7.58.2 classic
+agent 7.59.0~rc.5 classic
+agent 7.59.0 classic
 agent 7.78.1 new
 agent 7.58.3 classic crash
 agent 7.58.3 classic postinst

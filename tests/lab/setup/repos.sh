@@ -15,13 +15,15 @@ classic=(datadog-agent_{7.40.1,7.44.1,7.58.2}-1_amd64)
 rm -rf "$SET/repo"
 # shellcheck disable=SC2154 # from fingerprints.env
 {
+    # apt takes no index that is older than the one it knows.
+    DATE="Wed, 01 Jan 2025 00:00:00 UTC" repository older "$signing" "${classic[@]}" "${proxy[@]}"
+    DATE="Sun, 01 Jun 2025 00:00:00 UTC" repository classic "$signing" "${classic[@]}" "${proxy[@]}"
+    DATE="Sun, 01 Jun 2025 00:00:00 UTC" repository candidate "$signing" "${classic[@]}" datadog-agent_7.59.0{~rc.5,}-1_amd64 "${proxy[@]}"
     repository good "$signing" "${agents[@]}" "${proxy[@]}"
-    repository classic "$signing" "${classic[@]}" "${proxy[@]}"
     repository old "$signing" datadog-agent_7.40.1-1_amd64 "${proxy[@]}"
     repository crash "$signing" "${classic[@]}" datadog-agent_7.58.3-1_amd64.crash "${proxy[@]}"
     repository postinst "$signing" "${classic[@]}" datadog-agent_7.58.3-1_amd64.postinst "${proxy[@]}"
     repository rotated "$next" "${agents[@]}" "${proxy[@]}"
-    DATE="Wed, 01 Jan 2025 00:00:00 UTC" repository older "$signing" "${classic[@]}" "${proxy[@]}"
     repository stranger "$stranger" "${agents[@]}" "${proxy[@]}"
     repository expired "$expired" "${agents[@]}" "${proxy[@]}"
     repository unsigned none "${agents[@]}" "${proxy[@]}"

@@ -1,7 +1,7 @@
 # Sourced: makes one signed apt repository.
 # shellcheck shell=bash
 
-# repository NAME FINGERPRINT|none DEB… : DEB without its .deb; a fault's name behind _amd64 is dropped.
+# [DATE=…] repository NAME FINGERPRINT|none DEB… : DEB without its .deb; a fault's name behind _amd64 is dropped.
 repository() {
     local key=$2 root=$SET/repo/$1 deb file arch
     local dist=$root/dists/stable
@@ -33,4 +33,6 @@ repository() {
     gpg --batch --quiet "${now[@]}" --digest-algo SHA512 -u "$key" --clearsign -o "$dist/InRelease" "$dist/Release" 2>/dev/null
     gpg --batch --quiet "${now[@]}" --digest-algo SHA512 -u "$key" --armor --detach-sign -o "$dist/Release.gpg" "$dist/Release" 2>/dev/null
     gpgconf --kill all
+    # What a server says of its age.
+    [ -z "${DATE:-}" ] || touch -d "$DATE" "$dist"/*Release*
 }

@@ -1,0 +1,136 @@
+//! Hosts that reach repositories through a proxy that wants a password, or have a private mirror that wants one and
+//! is certified by an authority of its own. No password is shown to another user.
+
+use super::refusals::Untouched;
+use super::secrets::{files_with, no_process_shows, says_no};
+use crate::lab::{Host, Invocation, KEY, MIRROR_PASSWORD, MIRROR_USER, PROXY, PROXY_PASSWORD, Run, Suite, set};
+
+const CA: &str = "/root/private-ca.pem";
+const CREDENTIALS: &str = "/etc/apt/auth.conf.d/ddinstall.conf";
+
+fn with_password(password: &str) -> String {
+    PROXY.replace("http://", &format!("http://lab:{password}@"))
+}
+
+fn through_a_proxy(suite: Suite, variable: &str) {
+    let host = Untouched::new(Host::fresh(suite).behind_proxy().boot());
+    host.refuses(host.install(), 5, &["keys.datadoghq.com", "resolved"]);
+    host.refuses(host.install().env(variable, PROXY), 5, &["proxy", "user name and a password"]);
+    let wrong = host.refuses(host.install().env(variable, &with_password("wrong-passw0rd")), 5, &["proxy"]);
+    says_no(&wrong, &["wrong-passw0rd"]);
+    assert!(host.host.all_requests().is_empty());
+
+    let install = host.install().env(variable, &with_password(PROXY_PASSWORD));
+    let (run, sample) = host.host.sampling(|| install.run());
+    let run = run.exits(0);
+    let log = host.host.proxy_log();
+    for name in ["keys.datadoghq.com:443", "apt.datadoghq.com:443"] {
+        assert!(log.contains(&format!("CONNECT {name}")), "{name}\n{log}");
+    }
+    no_process_shows(&sample, PROXY_PASSWORD);
+    assert_eq!(sample.in_environments(PROXY_PASSWORD).len(), 1, "the sampling saw ddinstall itself");
+    says_no(&run, &[PROXY_PASSWORD, KEY]);
+    assert!(!host.host.sh("journalctl --no-pager -o verbose").contains(PROXY_PASSWORD));
+    assert_eq!(files_with(&host.host, PROXY_PASSWORD), []);
+    host.host.verify().exits(0);
+    // The second run needs no network.
+    let before = host.host.quiet_tree();
+    host.host.install().exits(0);
+    host.host.changed_nothing_since(&before);
+}
+
+#[test]
+fn through_a_proxy_that_wants_a_password_on_bookworm() {
+    through_a_proxy(Suite::Bookworm, "HTTPS_PROXY");
+}
+
+#[test]
+fn through_a_proxy_that_wants_a_password_on_bullseye() {
+    through_a_proxy(Suite::Bullseye, "DD_REPO_PROXY");
+}
+
+#[test]
+fn through_a_proxy_that_wants_a_password_on_trixie() {
+    through_a_proxy(Suite::Trixie, "https_proxy");
+}
+
+#[test]
+fn hosts_that_are_excepted_from_the_proxy_are_reached_directly() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let install = host.asked(&["install", "--proxy", "http://127.0.0.9:3128"]);
+    install.env("NO_PROXY", "localhost, .datadoghq.com").run().exits(0);
+}
+
+impl Host {
+    fn mirrored(&self, args: &[&str], password: &str) -> Invocation {
+        let password = password.replace('/', "%2F");
+        let at = |folder: &str| format!("https://{MIRROR_USER}:{password}@private.test/{folder}");
+        let asked = self.asked(&[&["install"], args].concat());
+        asked.env("TESTING_APT_URL", &at("dd")).env("TESTING_KEYS_URL", &at("keys"))
+    }
+}
+
+fn from_a_private_mirror(suite: Suite) {
+    let host = Untouched::new(Host::fresh(suite).boot());
+    let ca = std::fs::read(set().join("mirror/ca.crt")).expect("the authority");
+    host.host.write(CA, ca, "root:root", 0o644);
+    let with_ca = ["--ca-file", CA];
+    host.refuses(host.host.mirrored(&[], MIRROR_PASSWORD), 5, &["private.test", "certificate", "--ca-file"]);
+    let wrong = host.refuses(host.host.mirrored(&with_ca, "wrong-passw0rd"), 5, &["private.test", "password"]);
+    says_no(&wrong, &["wrong-passw0rd"]);
+    host.host.write(CA, "no certificate", "root:root", 0o644);
+    host.refuses(host.host.mirrored(&with_ca, MIRROR_PASSWORD), 2, &["DD_REPO_CA_FILE", CA]);
+    let ca = std::fs::read(set().join("mirror/ca.crt")).expect("the authority");
+    host.host.write(CA, ca, "root:root", 0o644);
+
+    let install = host.host.mirrored(&with_ca, MIRROR_PASSWORD);
+    let (run, sample) = host.host.sampling(|| install.run());
+    let run = run.exits(0).says("--ca-file counts for ddinstall alone");
+    let shown = [MIRROR_PASSWORD, &MIRROR_PASSWORD.replace('/', "%2F")];
+    for secret in shown {
+        no_process_shows(&sample, secret);
+        assert!(!host.host.sh("journalctl --no-pager -o verbose").contains(secret));
+    }
+    says_no(&run, &shown);
+    says_no(&run, &[KEY]);
+    assert_eq!(files_with(&host.host, shown[0]), [(CREDENTIALS.to_owned(), 0o600)]);
+    assert_eq!(host.host.owner(CREDENTIALS), "root:root");
+    assert_eq!(files_with(&host.host, shown[1]), []);
+    let entry = host.host.read("/etc/apt/sources.list.d/datadog.list");
+    assert!(entry.contains(" https://private.test/dd/ "), "{entry}");
+    let hosts: Vec<String> = host.host.all_requests();
+    assert!(!hosts.iter().any(|r| r.contains("apt.datadoghq.com") || r.contains("keys.datadoghq.com")), "{hosts:#?}");
+    host.host.verify().exits(0);
+    let before = host.host.quiet_tree();
+    host.host.mirrored(&with_ca, MIRROR_PASSWORD).run().exits(0);
+    host.host.changed_nothing_since(&before);
+}
+
+#[test]
+fn from_a_private_mirror_on_bookworm() {
+    from_a_private_mirror(Suite::Bookworm);
+}
+
+#[test]
+fn from_a_private_mirror_on_bullseye() {
+    from_a_private_mirror(Suite::Bullseye);
+}
+
+#[test]
+fn from_a_private_mirror_on_trixie() {
+    from_a_private_mirror(Suite::Trixie);
+}
+
+#[test]
+fn a_password_that_every_user_could_read_is_refused() {
+    let host = Untouched::new(Host::fresh(Suite::Bookworm).boot());
+    let refused = |run: Run| says_no(&run, &[PROXY_PASSWORD]);
+    let address = with_password(PROXY_PASSWORD);
+    refused(host.refuses(host.host.asked(&["install", "--proxy", &address]), 2, &["--proxy", "DD_REPO_PROXY"]));
+    let clear = host.install().env("TESTING_APT_URL", &address);
+    refused(host.refuses(clear, 2, &["TESTING_APT_URL", "https only"]));
+    host.host.write("/root/install.yaml", format!("proxy: {address}\n"), "root:root", 0o644);
+    let file = host.host.asked(&["install", "--file", "/root/install.yaml"]);
+    refused(host.refuses(file, 2, &["install.yaml", "proxy"]));
+    assert!(host.host.all_requests().is_empty());
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/perl
+# A repository with faults, for tests: http://127.0.0.4/FAULT/PATH answers as PATH of the good one does, but for its fault.
+#   faults.pl HOST     HOST is the name of the good one, such as apt.datadoghq.com
+#     endless          the signed index never ends
+#     packages         the list of packages never ends
+#     drip             the signed index comes at two bytes a second, and never ends
+#     halt             a package stops half way, and the connection stays open
+use strict;
+use warnings;
+use IO::Socket::INET;
+
+my $host = shift or die "usage: faults.pl HOST\n";
+my %faulty = (
+    endless => qr{/(?:InRelease|repomd\.xml)$},
+    drip => qr{/(?:InRelease|repomd\.xml)$},
+    packages => qr{/(?:Packages|[^/]*primary\.xml)[^/]*$},
+    halt => qr{\.(?:deb|rpm)$},
+);
+my $server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.4', LocalPort => 80, ReuseAddr => 1) or die "$!\n";
+$SIG{CHLD} = 'IGNORE';
+while (1) {
+    my $client = $server->accept or next;
+    next if fork;
+    answer($client);
+    exit;
+}
+
+sub answer {
+    my $client = shift;
+    $client->autoflush(1);
+    my ($request, $range) = (scalar <$client> // '', '');
+    while (defined(my $line = <$client>)) {
+        last if $line =~ /^\s*$/;
+        $range = $line if $line =~ /^range:/i;
+    }
+    my ($fault, $path) = $request =~ m{^GET /(\w+)(/\S*)} or return;
+    my $wrong = $faulty{$fault} && $path =~ $faulty{$fault};
+    if ($wrong && $fault ne 'halt') {
+        my $piece = $fault eq 'drip' ? "x\n" : "Origin: x\n" x 5000;
+        print $client "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        while (printf $client "%x\r\n%s\r\n", length $piece, $piece) {
+            sleep 1 if $fault eq 'drip';
+        }
+        return;
+    }
+    my $good = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 80) or return;
+    print $good "GET $path HTTP/1.0\r\nHost: $host\r\n$range\r\n";
+    local $/;
+    my $answer = <$good> // '';
+    my $head = index($answer, "\r\n\r\n") + 4;
+    print $client $wrong ? substr($answer, 0, $head + int((length($answer) - $head) / 2)) : $answer;
+    sleep 600 if $wrong;
+}
