@@ -113,10 +113,10 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         notes.extend(found);
         context.keys_url = request.sources.keys_url.clone();
         context.credentials = match Manager::Apt.credential_file(session.access) {
-            Some((path, after)) => Some((path, host.read(path)?, after)),
+            Some((path, after)) => Some((path, host.read_own(path)?, after)),
             None => None,
         };
-        context.repository_files = [host.read(&repository.list)?, host.read(&repository.keyring)?];
+        context.repository_files = [host.read_own(&repository.list)?, host.read_own(&repository.keyring)?];
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.

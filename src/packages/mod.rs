@@ -8,6 +8,7 @@ pub mod keys;
 mod openpgp;
 pub mod versions;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -124,6 +125,13 @@ impl Manager {
     pub fn installed(self, host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
         match self {
             Manager::Apt => dpkg::installed(host, names),
+        }
+    }
+
+    /// The files of these packages, and whether each still is as the package brought it.
+    pub fn owned(self, host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
+        match self {
+            Manager::Apt => dpkg::owned(host, names),
         }
     }
 

@@ -72,7 +72,7 @@ fn a_rotated_key_is_taken_once_it_is_pinned_on_trixie() {
 #[test]
 fn a_package_that_is_not_the_one_in_the_index() {
     let host = Host::fresh(Suite::Bookworm).repo(Repo::TamperedPackage).boot();
-    let before = host.quiet_tree();
+    let before = host.state();
     let run = host.install().exits(5).says("checksum mismatch");
     in_time(&run, 60.0);
     is_as_before(&host, &before, &run);
@@ -125,7 +125,7 @@ fn an_index_that_never_ends() {
 #[test]
 fn a_slow_download_ends_in_time_and_goes_on_where_it_stopped() {
     let host = Host::fresh(Suite::Bookworm).boot().with_faults();
-    let before = host.quiet_tree();
+    let before = host.state();
     // The index takes its five seconds; the packages would take half a minute.
     let run = host.asked(&["install", "--download-limit", "9"]).env("TESTING_APT_URL", SLOW).run().exits(5);
     let run = run.says("within 9 s").says("--download-limit");
@@ -160,7 +160,7 @@ fn a_lock_that_is_held_for_ever() {
     let host = Host::fresh(Suite::Bookworm).boot();
     for file in ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"] {
         host.lock(file, 600);
-        let before = host.quiet_tree();
+        let before = host.state();
         let run = host.asked(&["install", "--lock-wait", "3"]).run().exits(4).says(file).says("lock.pl");
         in_time(&run, 15.0);
         is_as_before(&host, &before, &run);
