@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::current::{self, Current};
-use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_UNIT, SATELLITES};
+use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_UNIT, SATELLITES, package_folders};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
 use crate::facts::Facts;
@@ -14,7 +14,7 @@ use crate::packages::{Change, Manager, PackageSpec, Session};
 use crate::plan::{Context, Plan};
 use crate::receipt::{Outcome, Receipt, Undo};
 use crate::request::Request;
-use crate::rollback;
+use crate::rollback::{self, Purge};
 use crate::step::{FileChange, PackageChange, Step};
 
 /// How long the proxy may take until it listens on all its ports.
@@ -79,11 +79,9 @@ pub fn run(
     let result = run.all(plan, desired);
     let Run { mut applied, hold, .. } = run;
     drop(hold);
-    match result {
-        Ok(()) => match receipt.end(job.host(), Outcome::Done) {
-            Ok(()) => Ok(applied),
-            Err(error) => Err(Box::new(Failed { error, applied })),
-        },
+    // A run whose end cannot be noted would be finished by the next one, of which nobody would know why.
+    match result.and_then(|()| receipt.end(job.host(), Outcome::Done)) {
+        Ok(()) => Ok(applied),
         Err(error) => {
             let signalled = job.session.cancel.load(Ordering::Relaxed);
             let error = if signalled { interrupted(error) } else { error };
@@ -114,21 +112,30 @@ fn take_back(job: &Job, receipt: &mut Receipt, error: Error, applied: &mut Appli
     job.events().note("taking this run back");
     // A signal ended the run, and must not end its undoing.
     let calm = AtomicBool::new(false);
-    let left = rollback::undo(Session { cancel: &calm, ..job.session }, &this.steps);
-    let _ = units::daemon_reload(job.host());
-    receipt.asked = this.asked_before.clone();
-    if let Err(why) = receipt.end(job.host(), Outcome::RolledBack) {
+    let marked = receipt.take_back(job.host(), this.id);
+    let undone = rollback::undo(Session { cancel: &calm, ..job.session }, &this.steps, Purge::IfUntouched);
+    let failure = undone.error();
+    let saved = match &failure {
+        // What is to be done again must be known.
+        Some(_) if !undone.failed.is_empty() => Ok(()),
+        _ => receipt.taken_back(job.host(), this.id),
+    };
+    if let Err(why) = marked.and(saved) {
         applied.notes.push(format!("the receipt could not be written: {why}"));
     }
     let fips = match (job.asked.fips_on(), this.asked_before.fips_on()) {
         (true, false) => "; this host is NOT in FIPS mode",
         _ => "",
     };
-    if left.0.is_empty() {
-        error.state(format!("all that this run had changed was taken back{fips}"))
-    } else {
-        let detail = format!("could not be taken back:\n  {}", left.0.join("\n  "));
-        error.detail(detail).state(format!("this run was taken back, but for what is named above{fips}"))
+    let error = match undone.left.is_empty() {
+        true => error,
+        false => error.detail(format!("left as it is:\n  {}", undone.left.join("\n  "))),
+    };
+    match failure {
+        None => error.state(format!("all that this run had changed was taken back{fips}")),
+        Some(failure) => error
+            .detail(failure.detail.join("\n"))
+            .state(format!("this run was taken back, but for what is named above{fips}")),
     }
 }
 
@@ -195,7 +202,7 @@ impl Run<'_> {
                 let what = format!("`{}` was reached before it was planned (a mistake in ddinstall)", step.describe());
                 return Err(Error::new(Kind::PackageManager, what));
             }
-            Step::ImportKeys { keys } => Undo::RemovePackages { names: keys.clone() },
+            Step::ImportKeys { keys } => Undo::RemovePackages { names: keys.clone(), folders: Vec::new() },
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
             Step::Hold { names, hold } => Undo::Hold { names: names.clone(), hold: !hold },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
@@ -220,7 +227,7 @@ impl Run<'_> {
         let host = self.job.host();
         host.can_replace(&file.path)?;
         let written = system::sha256_hex(&file.after);
-        let mut undo = self.folders(file)?;
+        let mut undo = self.folders(&file.path)?;
         undo.push(match &file.before {
             Some(before) => self.receipt.back_up(host, &file.path, before, written.clone())?,
             None => Undo::RemoveFile { path: file.path.clone(), written: written.clone() },
@@ -240,10 +247,10 @@ impl Run<'_> {
         self.receipt.done(host)
     }
 
-    /// The folders above a file that do not exist yet, innermost first.
-    fn folders(&self, file: &FileChange) -> Result<Vec<Undo>> {
+    /// The folders above a file or folder that do not exist yet, innermost first.
+    fn folders(&self, path: &str) -> Result<Vec<Undo>> {
         let mut missing = Vec::new();
-        let mut folder = std::path::Path::new(&file.path).parent();
+        let mut folder = std::path::Path::new(path).parent();
         while let Some(path) = folder {
             if self.job.host().meta(path)?.is_some() {
                 break;
@@ -270,17 +277,11 @@ impl Run<'_> {
         let request = self.job.request;
         let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
         manager.download(session, &specs, change)?;
-        let mut undo = Vec::new();
-        let absent: Vec<String> = changes.iter().filter(|c| c.from.is_none()).map(|c| c.name.clone()).collect();
-        if !absent.is_empty() {
-            undo.push(Undo::RemovePackages { names: absent });
-        }
-        for change in changes {
-            if let Some(version) = &change.from {
-                undo.push(Undo::RestorePackage { name: change.name.clone(), version: version.clone() });
-            }
-        }
         let ran = units::show(host, &all).unwrap_or_default();
+        // Scriptlets enable units: what is undone last stands here first.
+        let disabled = ran.iter().filter(|state| state.exists() && state.unit_file_state == "disabled");
+        let mut undo: Vec<Undo> = disabled.map(|state| Undo::Disable { unit: state.name.clone() }).collect();
+        undo.extend(self.undo_packages(changes)?);
         for state in
             ran.iter().filter(|state| [PROXY_UNIT, AGENT_UNIT].contains(&state.name.as_str()) && state.is_running())
         {
@@ -297,7 +298,36 @@ impl Run<'_> {
             self.receipt.follow(host, &repository.keyring().display().to_string())?;
         }
         installed?;
+        self.receipt.settle_attributes(host)?;
         self.receipt.done(host)
+    }
+
+    /// How the packages go back, and what their scripts change beside.
+    fn undo_packages(&self, changes: &[PackageChange]) -> Result<Vec<Undo>> {
+        let host = self.job.host();
+        let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+        let known = Manager::of(host)?.installed(host, &names)?;
+        let mut undo = rollback::scripts(host, &names)?;
+        // One that a killed run has left half-installed is neither: that run's undo is still there.
+        let absent: Vec<&str> =
+            names.into_iter().zip(known).filter(|(_, is)| is.is_none()).map(|(name, _)| name).collect();
+        if !absent.is_empty() {
+            let mut folders = Vec::new();
+            for folder in absent.iter().flat_map(|name| package_folders(name)) {
+                if host.meta(folder)?.is_none() {
+                    folders.push((*folder).to_owned());
+                    undo.extend(self.folders(folder)?);
+                }
+            }
+            undo.push(Undo::RemovePackages { names: absent.into_iter().map(str::to_owned).collect(), folders });
+        }
+        for change in changes {
+            if let Some(version) = &change.from {
+                let (name, version) = (change.name.clone(), version.clone());
+                undo.push(Undo::RestorePackage { name, version, by: change.to.clone() });
+            }
+        }
+        Ok(undo)
     }
 
     /// Starts or restarts a unit. The proxy counts as started when it listens on all its ports.

@@ -17,10 +17,21 @@ pub enum Action {
     Install,
     Plan { diff: bool, detailed_exitcode: bool },
     Verify,
+    Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
     ConfigGet { file: String, path: String },
     ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
+}
+
+/// How much is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// All runs, not only the last one.
+    pub all: bool,
+    /// The packages' configuration and data, too.
+    pub purge: bool,
+    pub dry_run: bool,
 }
 
 /// The host that `ddinstall support` is asked about; without an os-release, this one.
@@ -65,12 +76,16 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let Some((name, sub)) = matches.subcommand() else {
         return Err(command().error(
             clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, support, settings or config",
+            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
         ));
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
         "verify" => Action::Verify,
+        "rollback" => Action::Undo(Extent { all: false, purge: false, dry_run: sub.get_flag("dry_run") }),
+        "uninstall" => {
+            Action::Undo(Extent { all: true, purge: sub.get_flag("purge"), dry_run: sub.get_flag("dry_run") })
+        }
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
         "config" => config(sub)?,
@@ -79,8 +94,8 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    if matches!(action, Action::Settings(_) | Action::Support(..) | Action::ConfigGet { .. } | Action::ConfigSet { .. })
-    {
+    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
     }
     let sets = sub.get_many::<String>("set").map_or_else(Vec::new, |sets| sets.cloned().collect());
@@ -145,13 +160,7 @@ pub fn command() -> Command {
         .subcommand(
             settings(Command::new("install"))
                 .about("Brings the host to the described state, and proves it. Safe to repeat.")
-                .arg(
-                    Arg::new("quiet")
-                        .long("quiet")
-                        .short('q')
-                        .action(ArgAction::SetTrue)
-                        .help("Prints errors and the last lines only"),
-                )
+                .arg(quiet_arg())
                 .after_help("Settings may also be given as variables (in brackets). Unset or empty means: leave it as it is.\nThe API key has no flag, since other users can read arguments: set DD_API_KEY, or name a file with --api-key-file."),
         )
         .subcommand(
@@ -170,6 +179,20 @@ pub fn command() -> Command {
                 .about("Checks the host against what it was asked to be. Changes nothing; exits with 9 where a check fails."),
         )
         .subcommand(
+            undo(Command::new("rollback"))
+                .about("Takes the last run back: files, packages, groups and services are as before it. What you changed since stays, and is named."),
+        )
+        .subcommand(
+            undo(Command::new("uninstall"))
+                .about("Takes all runs back. An Agent that was there before stays; what you changed since stays, and is named.")
+                .arg(
+                    Arg::new("purge")
+                        .long("purge")
+                        .action(ArgAction::SetTrue)
+                        .help("Removes the configuration and the data of the packages that it removes, too, with whatever you put there"),
+                ),
+        )
+        .subcommand(
             Command::new("settings").about("Prints every setting with its variable, flag and meaning").arg(
                 format_arg().value_parser(["text", "json", "markdown", "schema"]).help(
                     "How the table is printed; `schema` is a JSON schema of --file",
@@ -178,6 +201,19 @@ pub fn command() -> Command {
         )
         .subcommand(support_command())
         .subcommand(config_command())
+}
+
+fn undo(command: Command) -> Command {
+    let help = "Prints what would be taken back, and changes nothing";
+    command
+        .arg(format_arg())
+        .arg(quiet_arg())
+        .arg(Arg::new("dry_run").long("dry-run").action(ArgAction::SetTrue).help(help))
+}
+
+fn quiet_arg() -> Arg {
+    let quiet = Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue);
+    quiet.help("Prints errors and the last lines only")
 }
 
 fn support_command() -> Command {
@@ -303,6 +339,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_taken_back_is_said_by_the_command() {
+        let extent = |args: &[&str]| match parsed(args).unwrap().action {
+            Action::Undo(extent) => (extent.all, extent.purge, extent.dry_run),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(extent(&["rollback", "--dry-run"]), (false, false, true));
+        assert_eq!(extent(&["uninstall"]), (true, false, false));
+        assert_eq!(extent(&["uninstall", "--purge"]), (true, true, false));
+        assert!(parsed(&["rollback", "--purge"]).is_err());
     }
 
     #[test]

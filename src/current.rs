@@ -176,7 +176,7 @@ fn paths(wish: &crate::desired::FileWish) -> Vec<&'static str> {
 }
 
 fn see(host: &Host, path: &str) -> Result<Seen> {
-    match host.read(path) {
+    match host.read_own(path) {
         Ok(Some(stored)) => Ok(Seen::Present(stored)),
         Ok(None) => Ok(Seen::Absent),
         Err(failure) if failure.is_denied() => Ok(Seen::Denied(failure.to_string())),

@@ -115,10 +115,10 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         notes.extend(found);
         context.keys_url = request.sources.keys_url.clone();
         context.credentials = match manager.credential_file(session.access) {
-            Some((path, after)) => Some((path, host.read(path)?, after)),
+            Some((path, after)) => Some((path, host.read_own(path)?, after)),
             None => None,
         };
-        context.repository_files = [host.read(repository.entry())?, host.read(repository.keyring())?];
+        context.repository_files = [host.read_own(repository.entry())?, host.read_own(repository.keyring())?];
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.

@@ -1,6 +1,9 @@
 //! The receipt: what was asked and what each run did, written before it is done, so that a run that
 //! was cut off is known and every run can be undone. It holds hashes and backups' names, never content.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Asked;
@@ -10,8 +13,13 @@ use crate::host::{Attributes, Host, Stored, system};
 pub const STATE: &str = "/var/lib/ddinstall";
 pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
 pub const LOCK: &str = "/var/lib/ddinstall/lock";
+/// The proof of the last changing run, as JSON.
+pub const PROOF: &str = "/var/lib/ddinstall/proof.json";
+/// One log a changing run. They stay when all else of ours goes.
+pub const LOGS: &str = "/var/log/ddinstall";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";
-const FORMAT: u32 = 1;
+/// 2 (0.2): attributes, users, folders of packages, runs that are being taken back. 1 is read, too.
+const FORMAT: u32 = 2;
 
 const PRIVATE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o600 };
 const PRIVATE_FOLDER: Attributes = Attributes { uid: 0, gid: 0, mode: 0o700 };
@@ -43,11 +51,31 @@ pub enum Undo {
     /// Remove packages that were absent.
     RemovePackages {
         names: Vec<String>,
+        /// Folders of these packages that were absent, too: all that is in them came after us.
+        #[serde(default)]
+        folders: Vec<String>,
     },
     /// Go back to the version that was there.
     RestorePackage {
         name: String,
         version: String,
+        /// The version that replaced it. Another one that is there now is somebody else's choice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Packages' scripts may set owners and modes of files that are not theirs: what they were.
+    RestoreAttributes {
+        path: String,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+        /// What the scripts made of it, where they were done. Anything else is somebody else's choice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made: Option<(u32, u32, u32)>,
+    },
+    /// A user that was absent and that packages' scripts make. It stays, and is named.
+    NewUser {
+        user: String,
     },
     LeaveGroup {
         user: String,
@@ -84,6 +112,8 @@ pub enum Outcome {
     Done,
     /// Failed and left as it was then.
     Kept,
+    /// Being taken back, or cut off in that, or something could not be taken back yet.
+    TakingBack,
     RolledBack,
 }
 
@@ -128,7 +158,7 @@ pub enum Past {
 
 impl Past {
     pub fn load(host: &Host) -> Result<Past> {
-        let bytes = match host.read(RECEIPT) {
+        let bytes = match host.read_own(RECEIPT) {
             Ok(Some(stored)) => stored.bytes,
             Ok(None) => return Ok(Past::None),
             Err(failure) if failure.is_denied() => return Ok(Past::Denied),
@@ -155,19 +185,36 @@ impl Past {
 impl Receipt {
     /// The run that was cut off, if the last one was.
     pub fn cut_off(&self) -> Option<&Run> {
-        self.runs.last().filter(|run| run.outcome == Outcome::Open)
+        self.runs.last().filter(|run| matches!(run.outcome, Outcome::Open | Outcome::TakingBack))
+    }
+
+    /// The runs that were not taken back, oldest first.
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack)
     }
 
     /// Whether a run that was not taken back put this package on the host.
     pub fn installed(&self, package: &str) -> bool {
         let installs =
-            |undo: &Undo| matches!(undo, Undo::RemovePackages { names } if names.iter().any(|n| n == package));
-        let runs = self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack);
-        runs.flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
+            |undo: &Undo| matches!(undo, Undo::RemovePackages { names, .. } if names.iter().any(|n| n == package));
+        self.standing().flat_map(|run| &run.steps).flat_map(|step| &step.undo).any(installs)
     }
 
-    /// Begins a run. Nothing is written before its first step.
+    /// Begins a run, or goes on with one that was cut off: both are one change, and are taken back as one. So are runs
+    /// whose uninstallation was cut off: the host is neither of what each of them left. Nothing is written before the
+    /// first step.
     pub fn begin(&mut self, asked: Asked) {
+        self.format = FORMAT;
+        if self.cut_off().is_some() {
+            let half = |run: &Run| run.outcome == Outcome::TakingBack;
+            let first = self.runs.iter().position(half).unwrap_or(self.runs.len() - 1);
+            let rest = self.runs.split_off(first + 1);
+            let run = &mut self.runs[first];
+            run.steps.extend(rest.into_iter().flat_map(|run| run.steps));
+            run.outcome = Outcome::Open;
+            self.asked = asked;
+            return;
+        }
         let id = self.runs.last().map_or(1, |run| run.id + 1);
         let asked_before = std::mem::replace(&mut self.asked, asked);
         self.runs.push(Run {
@@ -218,6 +265,67 @@ impl Receipt {
         self.save(host)
     }
 
+    /// What packages' scripts made of owners and modes; where nothing changed there is nothing to restore.
+    pub fn settle_attributes(&mut self, host: &Host) -> Result<()> {
+        let Some(step) = self.run()?.steps.last_mut() else { return Ok(()) };
+        let mut kept = Vec::new();
+        for mut undo in step.undo.drain(..) {
+            if let Undo::RestoreAttributes { path, uid, gid, mode, made } = &mut undo {
+                match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
+                    Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
+                    _ => continue,
+                }
+            }
+            kept.push(undo);
+        }
+        step.undo = kept;
+        Ok(())
+    }
+
+    /// The runs from this one on are about to be taken back. On disk before anything else is.
+    pub fn take_back(&mut self, host: &Host, from: u32) -> Result<()> {
+        self.format = FORMAT;
+        for run in self.runs.iter_mut().filter(|run| run.id >= from && run.outcome != Outcome::RolledBack) {
+            run.outcome = Outcome::TakingBack;
+        }
+        self.save(host)
+    }
+
+    /// The runs from this one on were taken back: their backups go. Where no run stands, so does all that we keep on
+    /// this host, but for the logs.
+    pub fn taken_back(&mut self, host: &Host, from: u32) -> Result<()> {
+        let mut asked = None;
+        for run in self.runs.iter_mut().filter(|run| run.id >= from && run.outcome == Outcome::TakingBack) {
+            run.outcome = Outcome::RolledBack;
+            asked.get_or_insert_with(|| run.asked_before.clone());
+        }
+        self.asked = asked.unwrap_or_default();
+        // Before any backup goes: a run that still counts as standing needs them.
+        self.save(host)?;
+        if self.standing().next().is_none() {
+            return forget(host);
+        }
+        self.prune(host)
+    }
+
+    /// Removes backups that no standing run needs any more.
+    fn prune(&self, host: &Host) -> Result<()> {
+        let undos = self.standing().flat_map(|run| &run.steps).flat_map(|step| &step.undo);
+        let needed: BTreeSet<&Path> = undos
+            .filter_map(|undo| match undo {
+                Undo::RestoreFile { backup, .. } => Path::new(backup).parent(),
+                _ => None,
+            })
+            .collect();
+        for name in host.list(BACKUPS)?.unwrap_or_default() {
+            let folder = Path::new(BACKUPS).join(name);
+            if !needed.contains(&*folder) {
+                host.remove_tree(folder)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps a copy of a file, readable by root only, and says how to put it back.
     pub fn back_up(&mut self, host: &Host, path: &str, before: &Stored, written: String) -> Result<Undo> {
         let run = self.run()?;
@@ -246,7 +354,65 @@ impl Receipt {
     }
 }
 
+/// Removes all that we keep, but for the logs.
+fn forget(host: &Host) -> Result<()> {
+    for name in host.list(STATE)?.unwrap_or_default() {
+        host.remove_tree(Path::new(STATE).join(name))?;
+    }
+    // A file system of its own that is mounted there stays.
+    let _ = host.remove_dir(STATE);
+    Ok(())
+}
+
 /// Makes the state folder, which only root may enter.
 pub fn prepare_state(host: &Host) -> Result<()> {
     host.make_dirs(STATE, &PRIVATE_FOLDER).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> (tempfile::TempDir, Host) {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        (folder, host)
+    }
+
+    fn one_step(receipt: &mut Receipt, host: &Host, what: &str) {
+        receipt.begin(Asked::default());
+        host.make_dirs(STATE, &PRIVATE_FOLDER).unwrap();
+        host.write("/file", what.as_bytes(), &PRIVATE).unwrap();
+        let before = host.read("/file").unwrap().unwrap();
+        let undo = receipt.back_up(host, "/file", &before, "hash".into()).unwrap();
+        receipt.intend(host, what.into(), vec![undo]).unwrap();
+    }
+
+    #[test]
+    fn an_uninstallation_that_was_cut_off_and_the_next_run_are_one_change() {
+        let (_folder, host) = host();
+        let mut receipt = Receipt::default();
+        for (what, outcome) in [("a", Outcome::Done), ("b", Outcome::Done), ("c", Outcome::Open)] {
+            one_step(&mut receipt, &host, what);
+            receipt.end(&host, outcome).unwrap();
+        }
+        receipt.take_back(&host, 2).unwrap();
+        one_step(&mut receipt, &host, "d");
+        let outcomes: Vec<_> = receipt.runs.iter().map(|run| (run.id, run.outcome)).collect();
+        assert_eq!(outcomes, [(1, Outcome::Done), (2, Outcome::Open)]);
+        let steps: Vec<&str> = receipt.runs[1].steps.iter().map(|step| step.what.as_str()).collect();
+        assert_eq!(steps, ["b", "c", "d"]);
+        let copies = |host: &Host| {
+            let tree = host.list_tree(BACKUPS).unwrap();
+            let mut copies: Vec<_> =
+                tree.into_iter().filter_map(|(path, _)| Some(host.read(path).ok()??.bytes)).collect();
+            copies.sort();
+            copies
+        };
+        assert_eq!(copies(&host), [b"a", b"b", b"c", b"d"]);
+        receipt.take_back(&host, 2).unwrap();
+        receipt.taken_back(&host, 2).unwrap();
+        assert_eq!(copies(&host), [b"a"]);
+        assert_eq!(Past::load(&host).unwrap().receipt(), receipt);
+    }
 }

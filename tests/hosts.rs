@@ -5,16 +5,23 @@ mod lab;
 
 mod hosts {
     mod common;
+    mod concurrent;
     mod existing_agent;
+    mod failures;
     mod fresh;
+    mod hostile;
     mod init;
     mod interrupted;
+    mod kills;
     mod minimal;
     mod network;
+    mod odd;
     mod package_files;
     mod plan;
+    mod receipts;
     mod refusals;
     mod repository;
+    mod rollback;
     mod rpm;
     mod second_run;
     mod secrets;
@@ -22,6 +29,7 @@ mod hosts {
     mod settings;
     mod smoke;
     mod sources;
+    mod state;
     mod verify;
     mod versions;
 }

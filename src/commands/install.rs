@@ -3,25 +3,23 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::apply::{self, Applied, Job};
 use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, Lock, Locking};
+use crate::host::{Attributes, Hold};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, LOCK};
+use crate::receipt::{self, PROOF};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
-use super::{Session, print};
+use super::{Session, lock, print};
 
-/// The proof of the last changing run, as JSON.
-const PROOF: &str = "/var/lib/ddinstall/proof.json";
 /// All that a run came to.
 #[derive(Default)]
 struct Done {
@@ -109,8 +107,8 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
-    clear_away(session, &prepared.desired)?;
     let log = session.journal.open(host).map_err(nothing)?;
+    clear_away(session, &prepared.desired).map_err(nothing)?;
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
@@ -138,11 +136,11 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    write_proof(session, &verification)?;
-    done.proof = Some(PROOF);
+    let written = write_proof(session, &verification);
+    done.proof = written.is_ok().then_some(PROOF);
     done.verification = Some(verification);
     done.desired = Some(desired);
-    Ok(())
+    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))
 }
 
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.
@@ -175,29 +173,6 @@ fn show_plan(session: &Session, prepared: &Prepared) {
         let mut redactor = session.redactor.clone();
         redactor.learn_plan(&prepared.plan);
         print(&text::plan(&prepared.plan, &[], true, &redactor, session.style));
-    }
-}
-
-/// Takes the lock, waiting for another run. Tells whether it had to wait.
-fn lock(session: &Session) -> Result<(Lock, bool)> {
-    receipt::prepare_state(&session.host)?;
-    let started = Instant::now();
-    let limit = session.request.sources.limits.lock;
-    let mut waited = false;
-    loop {
-        let holder = match session.host.lock(LOCK)? {
-            Locking::Acquired(lock) => return Ok((lock, waited)),
-            Locking::HeldBy(holder) => holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}")),
-        };
-        if started.elapsed() > limit {
-            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
-            return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
-        }
-        if !waited {
-            session.events.note(format!("waiting for another run of ddinstall ({holder})"));
-        }
-        waited = true;
-        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

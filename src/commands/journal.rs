@@ -7,9 +7,8 @@ use std::sync::Mutex;
 use crate::error::Result;
 use crate::event::Event;
 use crate::host::{Attributes, Host};
+use crate::receipt::LOGS;
 use crate::report::Redactor;
-
-const FOLDER: &str = "/var/log/ddinstall";
 
 /// Collects lines without secrets.
 pub struct Journal {
@@ -48,9 +47,9 @@ impl Journal {
 
     /// Opens the log of this run and writes what was held. Returns its path.
     pub fn open(&self, host: &Host) -> Result<String> {
-        host.make_dirs(FOLDER, &Attributes { uid: 0, gid: 0, mode: 0o700 })?;
+        host.make_dirs(LOGS, &Attributes { uid: 0, gid: 0, mode: 0o700 })?;
         let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().replace(':', "");
-        let path = format!("{FOLDER}/{time}.log");
+        let path = format!("{LOGS}/{time}.log");
         let mut file = host.append(&path, 0o600)?;
         if let Ok(mut state) = self.state.lock() {
             if let State::Held(held) = &*state {

@@ -4,6 +4,7 @@ mod config;
 mod install;
 mod journal;
 mod plan;
+mod rollback;
 pub mod settings;
 mod support;
 mod verify;
@@ -11,18 +12,22 @@ mod verify;
 use crate::cli::{Action, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::Host;
+use crate::host::{Host, Lock, Locking};
 use crate::packages::{self, Access};
+use crate::receipt::{self, LOCK, STATE};
 use crate::report::json::Document;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
 use crate::request::{InputFile, Inputs, Request};
+use crate::settings::row;
 use crate::supply;
+use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use journal::Journal;
 
@@ -54,6 +59,8 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",
+        Action::Undo(extent) if extent.all => "uninstall",
+        Action::Undo(_) => "rollback",
     };
     let session = match Session::open(invocation) {
         Ok(session) => session,
@@ -62,6 +69,7 @@ pub fn run(invocation: &Invocation) -> u8 {
     match invocation.action {
         Action::Plan { diff, detailed_exitcode } => plan::run(&session, diff, detailed_exitcode),
         Action::Verify => verify::run(&session),
+        Action::Undo(extent) => rollback::run(&session, extent),
         _ => install::run(&session),
     }
 }
@@ -84,8 +92,10 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
 
 impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
+        // What is taken back is known from the receipt: only how a repository is reached is still open.
+        let asks = !matches!(invocation.action, Action::Undo(_));
         let inputs = Inputs {
-            variables: std::env::vars_os().collect(),
+            variables: std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect(),
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
@@ -142,6 +152,45 @@ impl Session {
             Format::Json => print(&Document { error: Some(error), exit_code, ..document }.render(&self.redactor)),
         }
         exit_code
+    }
+}
+
+/// Whether a variable says how a repository is reached, and how long is waited; not what the host is to be.
+fn says_how_to_reach(name: &OsStr) -> bool {
+    const REACH: [&str; 7] =
+        ["repo_url", "apt_url", "proxy", "ca_file", "lock_wait", "download_stall", "download_limit"];
+    let ours = |key: &&str| row(key).variables.iter().any(|variable| name == *variable);
+    REACH.iter().any(ours) || name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy")
+}
+
+/// Takes the lock, waiting for another run. Tells whether it had to wait.
+fn lock(session: &Session) -> Result<(Lock, bool)> {
+    let started = Instant::now();
+    let limit = session.request.sources.limits.lock;
+    let mut waited = false;
+    loop {
+        receipt::prepare_state(&session.host)?;
+        let holder = match session.host.lock(LOCK) {
+            Ok(Locking::Acquired(lock)) => return Ok((lock, waited)),
+            Ok(Locking::HeldBy(holder)) => holder,
+            // An uninstallation that has ended just now took the folder away.
+            Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= limit => continue,
+            Err(error) => return Err(error),
+        };
+        let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+        if started.elapsed() > limit {
+            let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
+            return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
+        }
+        if session.stop.load(Ordering::Relaxed) {
+            let what = format!("a signal ended this run while it waited for another run of ddinstall ({holder})");
+            return Err(Error::new(Kind::Interrupted, what));
+        }
+        if !waited {
+            session.events.note(format!("waiting for another run of ddinstall ({holder})"));
+        }
+        waited = true;
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 

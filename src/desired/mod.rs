@@ -31,6 +31,15 @@ pub const SECURITY_UNIT: &str = "datadog-agent-security.service";
 pub const TRACE_UNIT: &str = "datadog-agent-trace.service";
 pub const PROCESS_UNIT: &str = "datadog-agent-process.service";
 
+/// The folders that a package of the vendor's has to itself, and that its purge removes.
+pub fn package_folders(package: &str) -> &'static [&'static str] {
+    match package {
+        SIGNING_KEYS => &[],
+        PROXY => &["/etc/datadog-fips-proxy", "/opt/datadog-fips-proxy"],
+        _ => &["/etc/datadog-agent", "/opt/datadog-agent", "/var/log/datadog"],
+    }
+}
+
 /// The units that follow the Agent by themselves (`Wants=` and `BindsTo=` in the vendor's units).
 pub const SATELLITES: [&str; 4] = [SYSPROBE_UNIT, SECURITY_UNIT, TRACE_UNIT, PROCESS_UNIT];
 

@@ -142,10 +142,13 @@ impl Host {
     /// Reads a regular file; None if it or its folder is absent. In a folder that not only root can write, a hard
     /// link is refused: it may be a secret of another owner under a new name.
     pub fn read(&self, path: impl AsRef<Path>) -> std::result::Result<Option<Stored>, ReadFailure> {
-        let path = path.as_ref();
+        self.read_with(path.as_ref(), Last::Follow)
+    }
+
+    fn read_with(&self, path: &Path, last: Last) -> std::result::Result<Option<Stored>, ReadFailure> {
         // O_NONBLOCK: opening a planted FIFO must not wait for a writer.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let Some(fd) = self.open(path, flags, Last::Follow)? else {
+        let Some(fd) = self.open(path, flags, last)? else {
             return Ok(None);
         };
         let stat = fstat(&fd).map_err(|e| self.failure("read", path, e))?;
@@ -159,6 +162,21 @@ impl Host {
             _ => ReadFailure::Other(Error::io("read", &self.real_path(path), &e)),
         })?;
         Ok(Some(Stored { bytes, meta: FileMeta::from(&stat) }))
+    }
+
+    /// [`Host::read`] for a file that [`Host::write`] may replace: a link in its place is refused, whoever made it.
+    pub fn read_own(&self, path: impl AsRef<Path>) -> std::result::Result<Option<Stored>, ReadFailure> {
+        let path = path.as_ref();
+        match self.open(path, OFlag::O_PATH, Last::Keep)? {
+            None => return Ok(None),
+            Some(fd) => {
+                let stat = fstat(&fd).map_err(|e| self.failure("read", path, e))?;
+                if is(&stat, SFlag::S_IFLNK) {
+                    return Err(ReadFailure::NotRegular(self.refusal(path, &stat)));
+                }
+            }
+        }
+        self.read_with(path, Last::Keep)
     }
 
     /// [`Host::read`] as text; bytes that are no UTF-8 are replaced. For `/proc` and the system's own tables.

@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::files::{Attributes, FileKind, ReadFailure, TEMPORARY, set_attributes, sync_folder};
+use super::files::{Attributes, FileKind, FileMeta, ReadFailure, TEMPORARY, set_attributes, sync_folder};
 use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
@@ -98,6 +98,20 @@ impl Host {
             return Ok(None);
         };
         names(fd).map(Some).map_err(|e| self.failure("list", path, errno(&e)))
+    }
+
+    /// The folder itself and all that is in it, links not followed. Empty if it is absent; what vanishes meanwhile is left out.
+    pub fn list_tree(&self, path: impl AsRef<Path>) -> Result<Vec<(PathBuf, FileMeta)>> {
+        let mut found = Vec::new();
+        let mut waiting = vec![path.as_ref().to_owned()];
+        while let Some(path) = waiting.pop() {
+            let Some(meta) = self.meta(&path)? else { continue };
+            if meta.kind == FileKind::Dir {
+                waiting.extend(self.list(&path)?.unwrap_or_default().into_iter().map(|name| path.join(name)));
+            }
+            found.push((path, meta));
+        }
+        Ok(found)
     }
 
     /// Removes a folder if it is empty. False if it is absent or something is in it.

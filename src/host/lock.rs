@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl, openat};
+use nix::fcntl::{AtFlags, FcntlArg, Flock, FlockArg, OFlag, fcntl, openat};
 use nix::libc;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat, fstatat};
 
 use super::Host;
 use crate::error::Result;
@@ -35,20 +35,34 @@ impl Host {
     /// Tries once to take the lock; the file (0600) is made if absent, its folder must be there. Nothing waits here.
     pub fn lock(&self, path: impl AsRef<Path>) -> Result<Locking> {
         let path = path.as_ref();
+        loop {
+            if let Some(locking) = self.try_lock(path)? {
+                return Ok(locking);
+            }
+        }
+    }
+
+    /// None: whoever had the lock removed its file before letting go, and the file that we locked has no name any more.
+    fn try_lock(&self, path: &Path) -> Result<Option<Locking>> {
         let (folder, name) = self.parent(path)?;
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let fd = openat(&folder, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(|e| self.error("open the lock", path, e))?;
         match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
+                let locked = fstat(&*file).map_err(|e| self.error("open the lock", path, e))?;
+                match fstatat(&folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                    Ok(named) if (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino) => {}
+                    _ => return Ok(None),
+                }
                 // Only a message needs the number: a full disk must not keep us from repairing the host.
                 let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
-                Ok(Locking::Acquired(Lock(file)))
+                Ok(Some(Locking::Acquired(Lock(file))))
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut text = String::new();
                 let _ = file.read_to_string(&mut text);
-                Ok(Locking::HeldBy(text.trim().parse().ok()))
+                Ok(Some(Locking::HeldBy(text.trim().parse().ok())))
             }
             Err((_, e)) => Err(self.error("lock", path, e)),
         }
@@ -92,5 +106,22 @@ mod tests {
         }
         drop(lock);
         assert!(matches!(host.lock("/lock").unwrap(), Locking::Acquired(_)));
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        let Locking::Acquired(first) = host.lock("/lock").unwrap() else {
+            panic!("a free lock was not given");
+        };
+        host.remove_file("/lock").unwrap();
+        let waiting = std::thread::spawn({
+            let host = host.clone();
+            move || matches!(host.lock("/lock").unwrap(), Locking::Acquired(_))
+        });
+        assert!(waiting.join().unwrap());
+        drop(first);
+        assert!(folder.path().join("lock").exists());
     }
 }

@@ -1,7 +1,7 @@
 //! From a path to an open descriptor, below the root and past no link that another user could have planted.
 //!
 //! The rule for symbolic links, in parents and (for reading) at the end:
-//! **a link is followed only if root owns it and the folder it stands in is owned by root and writable by
+//! **a link is followed only if root owns it, and every folder on the way to it is owned by root and writable by
 //! nobody else** (`/lib`, `/var/run`, `/etc/os-release`). Every other link is refused. "Root" is uid 0 or the
 //! owner of the root folder. A link's text is read and walked here, one component at a time, so an
 //! absolute target starts at the host's root again, `..` stops there, and magic links of `/proc` lead nowhere.
@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -75,7 +75,7 @@ impl Host {
             let at_end = parts.is_empty();
             if is(&seen, SFlag::S_IFLNK) && !(at_end && last == Last::Keep) {
                 links += 1;
-                self.may_follow(path, here, &seen, links)?;
+                self.may_follow(path, &folders, &seen, links)?;
                 let target = readlinkat(&step, "").map_err(|e| self.failure("read the link", path, e))?;
                 if Path::new(&target).is_absolute() {
                     folders.clear();
@@ -96,12 +96,15 @@ impl Host {
     fn may_follow(
         &self,
         path: &Path,
-        folder: BorrowedFd<'_>,
+        folders: &[OwnedFd],
         link: &FileStat,
         links: usize,
     ) -> std::result::Result<(), ReadFailure> {
-        let folder = stat(folder, path)?;
-        if links <= MOST_LINKS && self.is_trusted(link.st_uid) && self.is_private(&folder) {
+        let mut private = links <= MOST_LINKS && self.is_trusted(link.st_uid);
+        for folder in std::iter::once(self.0.folder.as_fd()).chain(folders.iter().map(OwnedFd::as_fd)) {
+            private = private && self.is_private(&stat(folder, path)?);
+        }
+        if private {
             return Ok(());
         }
         Err(ReadFailure::NotRegular(

@@ -1,9 +1,10 @@
 //! What dpkg has installed, read from its database without a child process where that is safe.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, Output};
 use crate::packages::{Installed, State};
 
 const STATUS: &str = "/var/lib/dpkg/status";
@@ -13,10 +14,17 @@ const UPDATES: &str = "/var/lib/dpkg/updates";
 /// What is known of each of these packages, in their order. None: dpkg does not know it, or only that it was there once.
 pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
     if !has_journal(host)? {
-        let Some(status) = status(host)? else {
-            return Ok(vec![None; names.len()]);
+        return match status(host)? {
+            Some(status) => Ok(find(&status, names)),
+            // Not "nothing is installed": apt would refuse every step, after the first ones were done.
+            None => Err(Error::new(
+                Kind::Prerequisite,
+                format!("dpkg's list of packages is missing: there is no {STATUS}"),
+            )
+            .hint(
+                "dpkg keeps yesterday's list in /var/lib/dpkg/status-old and older ones in /var/backups: put one back",
+            )),
         };
-        return Ok(find(&status, names));
     }
     let format = "-f=Package: ${Package}\\nStatus: ${Status}\\nVersion: ${Version}\\n\\n";
     // Exit code 1 means that one of them is unknown.
@@ -25,6 +33,48 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
         Some(0 | 1) => Ok(find(&output.stdout_text(), names)),
         _ => Err(Error::new(Kind::PackageManager, "dpkg cannot say what is installed").detail(output.explain())),
     }
+}
+
+/// The files of installed packages, and whether each still is as it was brought.
+pub fn owned(host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
+    let known = installed(host, names)?;
+    let there = names.iter().zip(known).filter(|(_, known)| known.is_some());
+    let there: Vec<&str> = there.map(|(name, _)| *name).collect();
+    if there.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let what = "dpkg cannot say whose files are whose";
+    let fails = |output: &Output| Error::new(Kind::PackageManager, what).detail(output.explain());
+    let listed = Command::new("dpkg-query").arg("-L").args(&there).run(host)?;
+    if !listed.success() {
+        return Err(fails(&listed));
+    }
+    let text = listed.stdout_text();
+    let mut files: BTreeMap<String, bool> =
+        text.lines().filter(|line| line.starts_with('/')).map(|line| (line.to_owned(), true)).collect();
+    // Only what differs is printed, as `??5?????? c /path` or `missing     c /path`.
+    let differ = Command::new("dpkg").arg("--verify").args(&there).run(host)?;
+    if !matches!(differ.status, Some(0 | 1)) {
+        return Err(fails(&differ));
+    }
+    for line in differ.stdout_text().lines() {
+        if let Some(at) = line.find('/') {
+            files.insert(line[at..].to_owned(), false);
+        }
+    }
+    Ok(files)
+}
+
+/// Which of these packages dpkg knows anything of, if only that their configuration is left.
+pub fn remembered(host: &Host, names: &[&str]) -> Result<Vec<bool>> {
+    let format = "-f=${Package} ${db:Status-Status}\\n";
+    // Exit code 1 means that one of them is unknown.
+    let text = Command::new("dpkg-query").args(["-W", format]).args(names).run(host)?.stdout_text();
+    let known = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        lines.any(|(package, status)| package == name && status != "not-installed")
+    };
+    Ok(names.iter().map(|name| known(name)).collect())
 }
 
 /// Whether dpkg is in the middle of a transaction, or was stopped there: apt then refuses to work until

@@ -10,6 +10,7 @@ mod openpgp;
 pub mod rpm;
 pub mod versions;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -193,6 +194,14 @@ impl Manager {
         match self {
             Manager::Apt => dpkg::installed(host, names),
             Manager::Dnf | Manager::Zypper => rpm::installed(host, names),
+        }
+    }
+
+    /// The files of these packages, and whether each still is as the package brought it.
+    pub fn owned(self, host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
+        match self {
+            Manager::Apt => dpkg::owned(host, names),
+            Manager::Dnf | Manager::Zypper => rpm::owned(host, names),
         }
     }
 

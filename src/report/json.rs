@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::apply::StepDone;
 use crate::error::Error;
 use crate::plan::Plan;
+use crate::rollback::Undone;
 use crate::verify::Verification;
 
 use super::{Redactor, diff};
@@ -20,6 +21,8 @@ pub struct Document<'a> {
     pub plan: Option<&'a Plan>,
     pub with_diff: bool,
     pub steps: Option<&'a [StepDone]>,
+    /// What was taken back, and what was left or could not be.
+    pub undone: Option<&'a Undone>,
     pub notes: &'a [String],
     pub verification: Option<&'a Verification>,
     /// Seconds in which services were watched, and in which the result was verified.
@@ -53,6 +56,16 @@ impl Document<'_> {
                 value
             });
             out["steps"] = Value::Array(steps.collect());
+        }
+        if let Some(undone) = self.undone {
+            let all = |lines: &[String]| lines.iter().map(|line| clean(line)).collect::<Vec<_>>();
+            let told = |all: &[(String, Error)]| -> Vec<String> {
+                all.iter().map(|(what, error)| format!("{what}: {error}")).collect()
+            };
+            out["undone"] = all(&undone.done).into();
+            out["left"] = all(&undone.left).into();
+            out["unavailable"] = all(&told(&undone.unavailable)).into();
+            out["failed"] = all(&told(&undone.failed)).into();
         }
         out["notes"] = self.notes.iter().map(|note| clean(note)).collect::<Vec<_>>().into();
         if let Some(verification) = self.verification {

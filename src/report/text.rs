@@ -6,6 +6,7 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::facts::Init;
 use crate::plan::Plan;
+use crate::rollback::Undone;
 use crate::verify::{Check, Status, Verification};
 
 use super::{Redactor, diff};
@@ -67,6 +68,18 @@ pub fn plan(plan: &Plan, notes: &[String], with_diff: bool, redactor: &Redactor,
 
 pub fn notes(notes: &[String], redactor: &Redactor) -> String {
     notes.iter().map(|note| format!("note: {}\n", redactor.text(note))).collect()
+}
+
+/// What was taken back, and what is left on purpose. Failures are told with the error.
+pub fn undone(undone: &Undone, redactor: &Redactor) -> String {
+    let mut out = String::new();
+    for what in &undone.done {
+        let _ = writeln!(out, "  {}", redactor.text(what));
+    }
+    for what in &undone.left {
+        let _ = writeln!(out, "left: {}", redactor.text(what));
+    }
+    out
 }
 
 /// Every check of a verification; what passed is one line each.

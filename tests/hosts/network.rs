@@ -76,6 +76,13 @@ fn from_a_private_mirror(suite: Suite) {
     host.host.write(CA, ca, "root:root", 0o644);
     let with_ca = ["--ca-file", CA];
     host.refuses(host.host.mirrored(&[], MIRROR_PASSWORD), 5, &["private.test", "certificate", "--ca-file"]);
+    // Nobody else's configuration turns the check off.
+    const UNCHECKED: &str = "/etc/apt/apt.conf.d/99unchecked";
+    let text = "Acquire::https::private.test { Verify-Peer \"false\"; Verify-Host \"false\"; };\n";
+    host.host.write(UNCHECKED, text, "root:root", 0o644);
+    let unchecked = host.host.mirrored(&[], MIRROR_PASSWORD).env("TESTING_KEYS_URL", "keys.datadoghq.com");
+    host.refuses(unchecked, 5, &["private.test", "certificate"]);
+    host.host.sh(&format!("rm {UNCHECKED}"));
     let wrong = host.refuses(host.host.mirrored(&with_ca, "wrong-passw0rd"), 5, &["private.test", "password"]);
     says_no(&wrong, &["wrong-passw0rd"]);
     host.host.write(CA, "no certificate", "root:root", 0o644);
@@ -83,6 +90,7 @@ fn from_a_private_mirror(suite: Suite) {
     let ca = std::fs::read(set().join("mirror/ca.crt")).expect("the authority");
     host.host.write(CA, ca, "root:root", 0o644);
 
+    let seen = host.host.all_requests().len();
     let install = host.host.mirrored(&with_ca, MIRROR_PASSWORD);
     let (run, sample) = host.host.sampling(|| install.run());
     let run = run.exits(0).says("--ca-file counts for ddinstall alone");
@@ -98,7 +106,7 @@ fn from_a_private_mirror(suite: Suite) {
     assert_eq!(files_with(&host.host, shown[1]), []);
     let entry = host.host.read("/etc/apt/sources.list.d/datadog.list");
     assert!(entry.contains(" https://private.test/dd/ "), "{entry}");
-    let hosts: Vec<String> = host.host.all_requests();
+    let hosts = host.host.all_requests().split_off(seen);
     assert!(!hosts.iter().any(|r| r.contains("apt.datadoghq.com") || r.contains("keys.datadoghq.com")), "{hosts:#?}");
     host.host.verify().exits(0);
     let before = host.host.quiet_tree();

@@ -105,7 +105,7 @@ fn a_package_that_is_not_the_one_in_the_index() {
 
 pub(super) fn another_package(suite: Suite, says: &str) {
     let host = Host::fresh(suite).repo(Repo::TamperedPackage).boot();
-    let before = host.quiet_tree();
+    let before = host.state();
     let run = host.install().exits(5).says(says);
     in_time(&run, 60.0);
     is_as_before(&host, &before, &run);
@@ -170,7 +170,7 @@ fn a_slow_download_ends_in_time_and_goes_on_where_it_stopped() {
 
 pub(super) fn a_slow_download(suite: Suite) {
     let host = Host::fresh(suite).boot().with_faults();
-    let before = host.quiet_tree();
+    let before = host.state();
     // The index takes its five seconds; the packages would take half a minute.
     let run = host.asked(&["install", "--download-limit", "9"]).env(suite.repository_variable(), SLOW).run().exits(5);
     let run = run.says("within 9 s").says("--download-limit");
@@ -226,7 +226,7 @@ pub(super) fn a_lock_for_ever(suite: Suite) {
     let host = Host::fresh(suite).boot();
     for (file, name) in locks(suite) {
         host.lock(file, 600);
-        let before = host.quiet_tree();
+        let before = host.state();
         let run = host.asked(&["install", "--lock-wait", "3"]).run().exits(4).says(name).says("lock.pl");
         in_time(&run, 15.0);
         is_as_before(&host, &before, &run);

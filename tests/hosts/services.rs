@@ -1,76 +1,20 @@
 //! A package or a service that fails: the run says why in the unit's or the package's own words, and is taken back.
 
 use super::common::*;
+use super::state::State;
 use crate::lab::{Host, Repo, Run, Suite};
 
-/// What stays of packages that were removed, and of the run that failed.
-const STAYS: [&str; 21] = [
-    // Ours: what happened, and how.
-    "/var/lib/ddinstall",
-    "/var/log/ddinstall",
-    // The user that the packages make, who stays as with the vendor's packages.
-    "/etc/passwd",
-    "/etc/passwd-",
-    "/etc/group",
-    "/etc/group-",
-    "/etc/shadow",
-    "/etc/shadow-",
-    "/etc/gshadow",
-    "/etc/gshadow-",
-    // The package manager's own books.
-    "/var/lib/dpkg",
-    "/var/lib/rpm",
-    "/var/lib/dnf",
-    "/var/lib/zypp",
-    "/var/log/dnf.rpm.log",
-    "/var/log/dnf.log",
-    "/var/log/dnf.librepo.log",
-    "/var/log/hawkey.log",
-    "/var/lib/apt",
-    "/var/log/dpkg.log",
-    "/var/log/apt",
-];
-
-/// What else, by the beginning of its name.
-const STAYS_TOO: [&str; 9] = [
-    "/var/cache/apt",
-    "/var/cache/dnf",
-    "/var/cache/zypp",
-    "/var/log/zypp",
-    "/var/cache/debconf",
-    // Configuration files of the packages that are removed, not purged, and folders that hold them.
-    "/etc/datadog-agent",
-    "/etc/debsig",
-    "/usr/share/debsig",
-    // Its script makes a program in it; empty folders stay.
-    "/opt/datadog-fips-proxy",
-];
-
-/// A run that failed has left nothing but what must stay.
-pub(super) fn is_as_before(host: &Host, before: &crate::lab::Tree, run: &Run) {
+/// A run that failed has left nothing.
+pub(super) fn is_as_before(host: &Host, before: &State, run: &Run) {
     assert!(run.stderr.contains("taken back") && run.stderr.contains("NOT in FIPS mode"), "{run}");
-    for package in ["datadog-agent", "datadog-fips-proxy", "datadog-signing-keys"] {
-        assert_eq!(host.installed(package), None, "{package}");
-    }
-    let changes: Vec<String> = host
-        .quiet_tree()
-        .without(&STAYS)
-        .changes_since(&before.clone().without(&STAYS))
-        .into_iter()
-        .filter(|line| !STAYS_TOO.iter().any(|path| line[2..].starts_with(path)))
-        // A folder in which something came and went.
-        .filter(|line| !line.ends_with(" (mtime)") && !host.is_base_folder(&line[2..]))
-        .collect();
-    assert!(changes.is_empty(), "{changes:#?}");
-    for path in [DATADOG, SYSPROBE, SECURITY, PROXY_CFG, host.suite().repository_files()[0]] {
-        assert!(!host.exists(path), "{path}");
-    }
+    host.state().equals(before);
+    assert!(!host.exists("/var/lib/ddinstall"));
     assert!(!host.holds("ss -Hltn | grep -qE ':98(0[3-9]|1[0-8]) '"));
     assert!(!host.holds("ls /run/systemd/system/datadog* /run/systemd/system.control/datadog*"));
     assert!(host.holds("! id -nG dd-agent | grep -q systemd-journal"));
 }
 
-fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
+fn is_taken_back(host: &Host, before: &State, run: &Run) {
     is_as_before(host, before, run);
     // And the host is none the worse for it.
     host.serve(Repo::Good);
@@ -81,7 +25,7 @@ fn is_taken_back(host: &Host, before: &crate::lab::Tree, run: &Run) {
 
 pub(super) fn a_crash_is_taken_back(suite: Suite) {
     let host = Host::fresh(suite).repo(Repo::Crash).boot();
-    let before = host.quiet_tree();
+    let before = host.state();
     let run = host.install().exits(8).says("datadog-agent").says("panic: runtime error");
     is_taken_back(&host, &before, &run);
 }
@@ -93,7 +37,7 @@ fn an_agent_that_crashes_is_taken_back() {
 
 pub(super) fn a_failing_script_is_taken_back(suite: Suite) {
     let host = Host::fresh(suite).repo(Repo::Postinst).boot();
-    let before = host.quiet_tree();
+    let before = host.state();
     let run = host.install().exits(6).says("datadog-agent");
     is_taken_back(&host, &before, &run);
 }
@@ -105,7 +49,7 @@ fn a_package_whose_script_fails_is_taken_back() {
 
 pub(super) fn a_package_is_not_installed(suite: Suite, repo: Repo, says: &str) {
     let host = Host::fresh(suite).repo(repo).boot();
-    let before = host.quiet_tree();
+    let before = host.state();
     let run = host.install().exits(5).says(says);
     is_taken_back(&host, &before, &run);
 }

@@ -52,6 +52,12 @@ fn config(access: &Access, ca: Option<&Path>) -> String {
             text.push_str(&format!("Acquire::{method}::Proxy::{host} \"{proxy}\";\n"));
         }
     }
+    if access.url.starts_with("https://") {
+        // What is said of one host beats what is said of all.
+        for check in ["Verify-Peer", "Verify-Host"] {
+            text.push_str(&format!("Acquire::https::{host}::{check} \"true\";\n"));
+        }
+    }
     if let Some(ca) = ca {
         text.push_str(&format!("Acquire::https::{host}::CAInfo \"{}\";\n", ca.display()));
     }
@@ -146,9 +152,11 @@ mod tests {
             config(&through, Some(Path::new("/run/tmp-1/ca.pem"))),
             "Acquire::http::Proxy::mirror.example.org \"http://u:p%22w@proxy:3128\";\n\
              Acquire::https::Proxy::mirror.example.org \"http://u:p%22w@proxy:3128\";\n\
+             Acquire::https::mirror.example.org::Verify-Peer \"true\";\n\
+             Acquire::https::mirror.example.org::Verify-Host \"true\";\n\
              Acquire::https::mirror.example.org::CAInfo \"/run/tmp-1/ca.pem\";\n"
         );
-        assert_eq!(config(&access("https://mirror.example.org/", None), None), "");
+        assert_eq!(config(&access("http://mirror.example.org/", None), None), "");
         let direct = config(&access("http://direct.example.org/", Some("http://proxy:1")), None);
         assert!(direct.contains("direct.example.org \"DIRECT\""), "{direct}");
     }

@@ -118,14 +118,23 @@ pub fn hold(session: Session, names: &[&str], hold: bool) -> Result<()> {
         .detail(output.explain()))
 }
 
-/// Removes those of the packages that are there, in one transaction. Packages that they depend on stay.
+/// Removes those of the packages that are there, in one transaction. Packages that they depend on stay; it is refused
+/// where a package that depends on them would go, too.
 pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
     mend_interrupted(session)?;
-    let known = dpkg::installed(session.host, names)?;
-    let there = names.iter().zip(known).filter(|(_, k)| k.is_some() || purge);
-    let there: Vec<&str> = there.map(|(name, _)| *name).collect();
+    let known = match purge {
+        true => dpkg::remembered(session.host, names)?,
+        false => dpkg::installed(session.host, names)?.iter().map(Option::is_some).collect(),
+    };
+    let there: Vec<&str> = names.iter().zip(known).filter(|(_, known)| *known).map(|(name, _)| *name).collect();
     if there.is_empty() {
         return Ok(());
+    }
+    let trial = with_lock(session, || removal(session, &there, purge).arg("--simulate").run(session.host))?;
+    let others = removed(&trial.stdout_text(), &there);
+    if !others.is_empty() {
+        let what = format!("{} cannot be removed alone: {} depend on them", there.join(", "), others.join(", "));
+        return Err(Error::new(Kind::PackageManager, what).hint("remove those first if they may go"));
     }
     let progress = Progress::new(session, "remove", there.iter().copied());
     let output = with_lock(session, || {
@@ -134,10 +143,7 @@ pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
                 progress.at(percent);
             }
         };
-        apt_get(session)
-            .args(["remove", "-y", "-o", "APT::Get::AutomaticRemove=false"])
-            .args(purge.then_some("--purge"))
-            .args(&there)
+        removal(session, &there, purge)
             .arg("-o")
             .status_fd("APT::Status-Fd=")
             .never_kill()
@@ -150,6 +156,26 @@ pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
         return Err(failed_transaction(&output, &[], "the removal"));
     }
     Ok(())
+}
+
+fn removal<'a>(session: Session<'a>, names: &[&str], purge: bool) -> Command<'a> {
+    apt_get(session)
+        .args(["remove", "-y", "-o", "APT::Get::AutomaticRemove=false"])
+        .args(purge.then_some("--purge"))
+        .args(names)
+}
+
+/// What a simulated removal would take, beside what was asked for: `Remv NAME [VERSION]`, `Purg NAME [VERSION]`.
+fn removed(simulation: &str, asked: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for line in simulation.lines() {
+        let Some(rest) = line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")) else { continue };
+        let name = rest.split([' ', ':']).next().unwrap_or(rest);
+        if !asked.contains(&name) && !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 fn transaction<'a>(session: Session<'a>, verb: &str, change: Change) -> Command<'a> {
@@ -373,6 +399,13 @@ mod tests {
         );
         assert_eq!(read("nonsense"), None);
         assert_eq!(status_line(Stream::Stdout, "dlstatus:1:12.5:x"), None);
+    }
+
+    #[test]
+    fn a_removal_that_takes_more_is_seen() {
+        let text = "Reading state information...\nPurg datadog-agent [1:7.58.2-1]\nRemv ours-meta [1] [x ]\nPurg ours-meta [1]\n";
+        assert_eq!(removed(text, &["datadog-agent"]), ["ours-meta"]);
+        assert!(removed(text, &["datadog-agent", "ours-meta"]).is_empty());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What rpm has installed, asked of rpm itself: there is no library to link with, and its database has several forms.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Kind, Result};
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, system};
 use crate::packages::{Installed, PackageSpec, Session, State};
 
 use super::{QUICK, hold, with_lock};
@@ -22,6 +24,32 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
     for (name, known) in names.iter().zip(&mut found) {
         if let Some(known) = known {
             known.held = hold::is_held(host, name, &known.version)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The files of installed packages, and whether each still is as it was brought: its sha256 is compared.
+pub fn owned(host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
+    let format = "[%{FILENAMES}\\t%{FILEDIGESTS}\\n]";
+    let mut found = BTreeMap::new();
+    for name in names {
+        if !is_there(host, name)? {
+            continue;
+        }
+        let output = Command::new("rpm").args(["-q", "--qf", format, name]).deadline(QUICK).run(host)?;
+        if !output.success() {
+            return Err(
+                Error::new(Kind::PackageManager, "rpm cannot say whose files are whose").detail(output.explain())
+            );
+        }
+        for (path, digest) in output.stdout_text().lines().filter_map(|line| line.split_once('\t')) {
+            // Folders and links have no digest.
+            let whole = digest.is_empty()
+                || host.read(path).is_ok_and(|stored| stored.is_some_and(|s| system::sha256_hex(&s.bytes) == digest));
+            if path.starts_with('/') {
+                found.insert(path.to_owned(), whole);
+            }
         }
     }
     Ok(found)

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use minijinja::context;
 
-pub use database::{installed, is_there};
+pub use database::{installed, is_there, owned};
 pub use files::read_file;
 pub use found::left_by_others;
 pub use hold::{can_hold, hold};

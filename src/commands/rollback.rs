@@ -1,0 +1,181 @@
+//! `ddinstall rollback` takes the last run back, `ddinstall uninstall` all of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::cli::{Extent, Format};
+use crate::desired::AGENT_UNIT;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Hold, units, users};
+use crate::packages;
+use crate::receipt::{LOGS, PROOF, Past, Receipt, Record, Run, Undo};
+use crate::report::json::Document;
+use crate::report::text;
+use crate::rollback::{self, Purge, Undone};
+
+use super::{Session, print};
+
+/// What is to be taken back.
+struct Task {
+    receipt: Receipt,
+    /// The oldest of the runs; all that stand and are younger go with it.
+    from: u32,
+    started: String,
+    steps: Vec<Record>,
+}
+
+#[derive(Default)]
+struct Done {
+    changed: bool,
+    undone: Undone,
+    notes: Vec<String>,
+    words: String,
+}
+
+pub(super) fn run(session: &Session, extent: Extent) -> u8 {
+    let mut done = Done::default();
+    let result = take_back(session, extent, &mut done);
+    session.terminal.rest();
+    let exit_code = result.as_ref().err().map_or(0, |error| error.kind.exit_code());
+    let document = Document {
+        command: if extent.all { "uninstall" } else { "rollback" },
+        changed: Some(done.changed),
+        undone: Some(&done.undone),
+        notes: &done.notes,
+        exit_code,
+        ..Document::default()
+    };
+    if session.format == Format::Text {
+        print(&text::undone(&done.undone, &session.redactor));
+        print(&text::notes(&done.notes, &session.redactor));
+    }
+    match result {
+        Err(error) => session.fail(document, &error),
+        Ok(()) => {
+            match session.format {
+                Format::Text => print(&session.redactor.text(&done.words)),
+                Format::Json => print(&document.render(&session.redactor)),
+            }
+            0
+        }
+    }
+}
+
+fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
+    let nothing = |error: Error| error.state("nothing was changed");
+    if !extent.dry_run && !users::effective_is_root() {
+        return Err(nothing(
+            Error::new(Kind::Prerequisite, "changing this host needs root").hint("run as root, or add --dry-run"),
+        ));
+    }
+    let Some(task) = task(session, extent).map_err(nothing)? else {
+        done.words = "Nothing to do: no run of ddinstall stands on this host.\n".into();
+        return Ok(());
+    };
+    if extent.dry_run {
+        done.words = preview(&task, extent);
+        done.undone.done = planned(&task.steps);
+        return Ok(());
+    }
+    let (_lock, waited) = super::lock(session).map_err(nothing)?;
+    // Somebody else may have changed the host until the lock was ours.
+    let task = if waited { self::task(session, extent).map_err(nothing)? } else { Some(task) };
+    let Some(task) = task else {
+        done.words = "Nothing to do: another run of ddinstall has taken it back.\n".into();
+        return Ok(());
+    };
+    carry_out(session, extent, task, done)
+}
+
+/// The runs that are meant. None: no run stands.
+fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
+    let receipt = match Past::load(&session.host)? {
+        Past::Known(receipt) => *receipt,
+        Past::None => return Ok(None),
+        Past::Denied => {
+            let error = Error::new(Kind::Prerequisite, "what earlier runs did is known to root only");
+            return Err(error.hint("run as root"));
+        }
+    };
+    let runs: Vec<&Run> = match extent.all {
+        true => receipt.standing().collect(),
+        false => receipt.standing().next_back().into_iter().collect(),
+    };
+    let Some(first) = runs.first() else { return Ok(None) };
+    let steps = runs.iter().flat_map(|run| run.steps.iter().cloned()).collect();
+    Ok(Some(Task { from: first.id, started: first.started.clone(), steps, receipt: receipt.clone() }))
+}
+
+fn carry_out(session: &Session, extent: Extent, task: Task, done: &mut Done) -> Result<()> {
+    let Session { host, events, .. } = session;
+    let Task { mut receipt, from, started, steps } = task;
+    let untouched = |error: Error| error.state("nothing was taken back");
+    if let Some(stale) = Hold::stale(host).map_err(untouched)? {
+        stale.release().map_err(untouched)?;
+    }
+    let log = session.journal.open(host).map_err(untouched)?;
+    let what = if extent.all { "takes all runs back" } else { "takes the last run back" };
+    events.log(format!("ddinstall {} {what}; log {log}", env!("CARGO_PKG_VERSION")));
+    for folder in folders(&steps) {
+        host.remove_leftovers(folder).map_err(untouched)?;
+    }
+    let was_fips = receipt.asked.fips_on();
+    receipt.take_back(host, from).map_err(untouched)?;
+    done.changed = true;
+    host.remove_file(PROOF)?;
+    let purge = match (extent.all, extent.purge) {
+        (false, _) => Purge::IfUntouched,
+        (true, false) => Purge::Never,
+        (true, true) => Purge::Always,
+    };
+    // Whoever asks us to stop in the middle would get a host that is neither: it goes on to its end.
+    let calm = AtomicBool::new(false);
+    done.undone = rollback::undo(packages::Session { cancel: &calm, ..session.tools() }, &steps, purge);
+    let kept = !done.undone.failed.is_empty();
+    if !kept {
+        receipt.taken_back(host, from)?;
+    }
+    let agent_runs = || units::show(host, &[AGENT_UNIT]).is_ok_and(|states| states.iter().any(|s| s.is_active()));
+    if was_fips && !kept && !receipt.asked.fips_on() && agent_runs() {
+        done.notes.push("this host is NOT in FIPS mode any more: its Agent sends outside the proxy".into());
+    }
+    let whole = match receipt.standing().next() {
+        None => format!("All that ddinstall had changed on this host is taken back; its logs stay in {LOGS}.\n"),
+        Some(_) => format!("The run of {started} is taken back.\n"),
+    };
+    done.words = whole;
+    match done.undone.error() {
+        None => Ok(()),
+        Some(error) => Err(error.state(if kept { "the rest was taken back" } else { "all else was taken back" })),
+    }
+}
+
+/// The folders in which a killed run may have left what it was writing.
+fn folders(steps: &[Record]) -> BTreeSet<&Path> {
+    let undos = steps.iter().flat_map(|step| &step.undo);
+    let files = undos.filter_map(|undo| match undo {
+        Undo::RestoreFile { path, .. } | Undo::RemoveFile { path, .. } => Path::new(path).parent(),
+        _ => None,
+    });
+    files.collect()
+}
+
+fn planned(steps: &[Record]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in steps.iter().rev().flat_map(|step| step.undo.iter().rev()).filter_map(rollback::describe) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn preview(task: &Task, extent: Extent) -> String {
+    let (many, purge) = match (extent.all, extent.purge) {
+        (true, true) => ("uninstall", " The packages' configuration and data go, too."),
+        (true, false) => ("uninstall", " The packages' configuration and data stay."),
+        _ => ("rollback", ""),
+    };
+    format!("That is what {many} would do, back to before the run of {}.{purge} Nothing was changed.\n", task.started)
+}

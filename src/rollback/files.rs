@@ -1,0 +1,105 @@
+//! Files go back byte for byte, unless somebody else changed them since.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use super::Undoing;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Attributes, Host, system};
+use crate::receipt::Undo;
+
+/// What is now where a run has written.
+pub(super) enum Now {
+    /// What that step wrote.
+    Written,
+    /// What was there before it.
+    Before,
+    /// What another step wrote or found: this one was undone already, or cut off before it wrote.
+    Known,
+    Absent,
+    /// Somebody else's.
+    Changed,
+}
+
+/// All contents that the steps know of, and which files were there when the undoing began.
+pub(super) struct Files {
+    known: HashMap<String, HashSet<String>>,
+    there: HashSet<String>,
+}
+
+impl Files {
+    pub(super) fn read(host: &Host, undos: &[&Undo]) -> Files {
+        let mut files = Files { known: HashMap::new(), there: HashSet::new() };
+        for undo in undos {
+            let (path, written, backup) = match undo {
+                Undo::RestoreFile { path, written, backup, .. } => (path, written, Some(backup)),
+                Undo::RemoveFile { path, written } => (path, written, None),
+                _ => continue,
+            };
+            let known = files.known.entry(path.clone()).or_default();
+            known.insert(written.clone());
+            if let Some(Ok(Some(kept))) = backup.map(|backup| host.read(backup)) {
+                known.insert(system::sha256_hex(&kept.bytes));
+            }
+            if host.meta(path).is_ok_and(|meta| meta.is_some()) {
+                files.there.insert(path.clone());
+            }
+        }
+        files
+    }
+
+    fn was_there(&self, path: &str) -> bool {
+        self.there.contains(path)
+    }
+
+    pub(super) fn now(&self, host: &Host, path: &str, written: &str, before: Option<&[u8]>) -> Result<Now> {
+        let Some(now) = host.read(path)? else { return Ok(Now::Absent) };
+        let hash = system::sha256_hex(&now.bytes);
+        Ok(if hash == written {
+            Now::Written
+        } else if before == Some(&now.bytes) {
+            Now::Before
+        } else if self.known.get(path).is_some_and(|known| known.contains(&hash)) {
+            Now::Known
+        } else {
+            Now::Changed
+        })
+    }
+}
+
+impl Undoing<'_> {
+    pub(super) fn restore_file(&mut self, path: &str, backup: &str, to: &Attributes, mtime: (i64, i64), written: &str) {
+        let host = self.session.host;
+        let what = format!("put {path} back");
+        let kept = match host.read(backup) {
+            Ok(kept) => kept.map(|kept| kept.bytes),
+            Err(failure) => return self.note(&what, Err(failure.into())),
+        };
+        let write = || match &kept {
+            Some(kept) => host.write(path, kept, to).and_then(|()| host.set_mtime(path, mtime.0, mtime.1)),
+            None => Err(Error::new(Kind::Prerequisite, format!("its copy {backup} is gone"))
+                .hint("what the file was is not known any more: write it as you want it")),
+        };
+        match self.files.now(host, path, written, kept.as_deref()) {
+            Ok(Now::Written) if kept.is_none() => self.out.unavailable.extend(write().err().map(|error| (what, error))),
+            Ok(Now::Written) => self.note(&what, write()),
+            Ok(Now::Before) => {
+                let attributes = host.set_attributes(path, to);
+                let result = attributes.and_then(|_| host.set_mtime(path, mtime.0, mtime.1));
+                self.note(&what, result);
+            }
+            // Its folder went with the packages that made both.
+            Ok(Now::Absent) if self.files.was_there(path) && !has_folder(host, path) => {}
+            // A package that was removed just now took it along.
+            Ok(Now::Absent) if kept.is_some() && self.files.was_there(path) => self.note(&what, write()),
+            Ok(Now::Absent) => self.leave(format!("{path} was removed since, and stays so")),
+            Ok(Now::Changed) => self.leave(format!("{path} stays: it was changed since")),
+            Ok(Now::Known) => {}
+            Err(error) => self.note(&what, Err(error)),
+        }
+    }
+}
+
+fn has_folder(host: &Host, path: &str) -> bool {
+    Path::new(path).parent().is_some_and(|folder| !matches!(host.meta(folder), Ok(None)))
+}

@@ -1,0 +1,231 @@
+//! Packages go back to what they were, and what their scripts changed beside with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::{Purge, Undoing};
+use crate::desired::{AGENT_UNIT, AGENT_USER, PROXY_UNIT, SATELLITES, package_folders};
+use crate::error::{Kind, Result};
+use crate::host::users::Users;
+use crate::host::{Attributes, FileKind, Host, Stored};
+use crate::packages::{Change, Installed, Manager, PackageSpec};
+use crate::receipt::Undo;
+
+/// Files that the Agent and the packages' scripts make themselves: nobody's work is lost with them.
+const GENERATED: [&str; 4] = ["install_info", "install.json", "auth_token", "ipc_cert.pem"];
+
+/// The undos that a package step needs, beside those of the packages themselves: what their scripts change.
+pub fn scripts(host: &Host, names: &[&str]) -> Result<Vec<Undo>> {
+    let mut undos = Vec::new();
+    if Users::read(host)?.user(AGENT_USER).is_none() {
+        undos.push(Undo::NewUser { user: AGENT_USER.into() });
+    }
+    let folders: BTreeSet<&str> = names.iter().flat_map(|name| package_folders(name)).copied().collect();
+    let folders: Vec<&str> = folders.into_iter().collect();
+    undos.extend(attributes(host, &folders).into_iter().map(|(path, a)| Undo::RestoreAttributes {
+        path,
+        uid: a.uid,
+        gid: a.gid,
+        mode: a.mode,
+        made: None,
+    }));
+    Ok(undos)
+}
+
+impl Undoing<'_> {
+    pub(super) fn remove_packages(&mut self, names: &[&str], folders: &[String]) {
+        let host = self.session.host;
+        let fresh = |name: &&&str| package_folders(name).iter().all(|f| folders.iter().any(|fresh| fresh == f));
+        let (mut whole, mut rest): (Vec<&str>, Vec<&str>) = match self.purge {
+            Purge::Never => (Vec::new(), names.to_vec()),
+            _ => names.iter().partition(fresh),
+        };
+        let mut kept = Vec::new();
+        if self.purge != Purge::Always {
+            match strangers(host, names) {
+                Ok(strangers) if strangers.is_empty() => {}
+                Ok(strangers) => {
+                    rest.append(&mut whole);
+                    kept = strangers;
+                }
+                Err(error) => {
+                    rest.append(&mut whole);
+                    self.out.failed.push(("look for files that are not ours".into(), error));
+                }
+            }
+        }
+        // The package manager takes a folder along that no other package has, /opt for one, though it was there before.
+        let above: Vec<(&Path, Attributes)> = names
+            .iter()
+            .flat_map(|name| package_folders(name))
+            .filter_map(|folder| Path::new(folder).parent())
+            .filter_map(|folder| Some((folder, host.meta(folder).ok()??.attributes())))
+            .collect();
+        for (names, purge) in [(&rest, false), (&whole, true)] {
+            if names.is_empty() {
+                continue;
+            }
+            let removed = Manager::of(host).and_then(|manager| manager.remove(self.session, names, purge));
+            let with = if purge { " with configuration and data" } else { "" };
+            let is_gone = removed.is_ok();
+            self.note(&format!("remove {}{with}", names.join(", ")), removed);
+            for folder in names.iter().flat_map(|name| package_folders(name)).filter(|_| purge && is_gone) {
+                if let Err(error) = host.remove_tree(folder) {
+                    self.note(&format!("remove {folder}"), Err(error));
+                }
+            }
+        }
+        for (folder, was) in above {
+            if let Err(error) = host.make_dir(folder, &was) {
+                self.note(&format!("keep {}", folder.display()), Err(error));
+            }
+        }
+        if let Err(error) = dangling_links(host) {
+            self.note("remove links of run levels that lead nowhere", Err(error));
+        }
+        let named = self.purge != Purge::Never;
+        for Stranger { path, content, folder } in kept.iter().filter(|s| named || s.content.is_some()) {
+            if let Err(error) = keep(host, path, content.as_ref(), folder) {
+                self.note(&format!("keep {path}"), Err(error));
+            }
+            self.leave(format!("{path} stays: it is not ours, or was changed since"));
+        }
+    }
+
+    pub(super) fn hold_packages(&mut self, names: &[String], hold: bool) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let known =
+            match Manager::of(self.session.host).and_then(|manager| manager.installed(self.session.host, &names)) {
+                Ok(known) => known,
+                Err(error) => return self.note("read what is on hold", Err(error)),
+            };
+        let other = |is: &Option<Installed>| is.as_ref().is_some_and(|is| is.held != hold);
+        let names: Vec<&str> =
+            names.into_iter().zip(&known).filter(|(_, is)| other(is)).map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            let what = if hold { "hold" } else { "release" };
+            let held = Manager::of(self.session.host).and_then(|manager| manager.hold(self.session, &names, hold));
+            self.note(&format!("{what} {}", names.join(", ")), held);
+        }
+    }
+
+    pub(super) fn restore_package(&mut self, name: &str, version: &str, by: Option<&str>) {
+        let host = self.session.host;
+        let what = format!("bring {name} {version} back");
+        let found = Manager::of(host).and_then(|manager| Ok((manager, manager.installed(host, &[name])?)));
+        let (manager, now) = match found {
+            Ok((manager, found)) => (manager, found.into_iter().next().flatten()),
+            Err(error) => return self.note(&what, Err(error)),
+        };
+        match now {
+            None => return self.leave(format!("{name} was removed since, and stays so")),
+            Some(now) if now.is_whole() && now.version == version => return,
+            Some(now) if now.is_whole() && by.is_some_and(|by| by != now.version) => {
+                return self.leave(format!("{name} {} stays: it was installed since", now.version));
+            }
+            Some(_) => {}
+        }
+        let specs = [PackageSpec::exactly(name, version)];
+        let change = Change { downgrade: true, held: true };
+        if let Err(error) = manager.download(self.session, &specs, change) {
+            return match error.kind {
+                Kind::Repository => {
+                    let error = error.hint("install that version yourself if you have its package");
+                    self.out.unavailable.push((format!("{name} {version}"), error));
+                }
+                _ => self.note(&what, Err(error)),
+            };
+        }
+        // Its scripts set owners and modes of files that are not theirs.
+        let before = attributes(host, package_folders(name));
+        let installed = manager.install(self.session, &specs, change);
+        for (path, was) in before {
+            let now = host.meta(&path).ok().flatten().map(|meta| meta.attributes());
+            if now.is_some_and(|now| now != was)
+                && let Err(error) = host.set_attributes(&path, &was)
+            {
+                self.note(&format!("set owner and mode of {path} back"), Err(error));
+            }
+        }
+        self.note(&what, installed);
+    }
+}
+
+/// The folders of `package` and the files in them, with owners and modes. Links are not looked at.
+fn attributes(host: &Host, folders: &[&str]) -> Vec<(String, Attributes)> {
+    let mut all = Vec::new();
+    for folder in folders.iter().filter(|folder| folder.starts_with("/etc/")) {
+        for (path, meta) in host.list_tree(folder).unwrap_or_default() {
+            if meta.kind == FileKind::Dir || (meta.kind == FileKind::File && meta.nlink == 1) {
+                all.push((path.display().to_string(), meta.attributes()));
+            }
+        }
+    }
+    all
+}
+
+/// Removes what `systemctl disable` leaves of SysV scripts in the run levels once their packages are gone.
+fn dangling_links(host: &Host) -> Result<()> {
+    let units = SATELLITES.into_iter().chain([AGENT_UNIT, PROXY_UNIT]);
+    let scripts: Vec<&str> = units.map(|unit| unit.trim_end_matches(".service")).collect();
+    for level in ["0", "1", "2", "3", "4", "5", "6", "S"] {
+        let folder = format!("/etc/rc{level}.d");
+        for name in host.list(&folder)?.unwrap_or_default() {
+            let name = name.to_string_lossy();
+            // K01datadog-agent
+            let script = name.get(3..).filter(|_| name.starts_with(['S', 'K'])).unwrap_or_default();
+            let link = format!("{folder}/{name}");
+            if scripts.contains(&script)
+                && host.meta(format!("/etc/init.d/{script}"))?.is_none()
+                && host.meta(&link)?.is_some_and(|meta| meta.kind == FileKind::Symlink)
+            {
+                host.remove_file(&link)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file of somebody else's below the configuration folders of a package.
+struct Stranger {
+    path: String,
+    /// Of a package's file that was changed: the package manager would remove it with the package.
+    content: Option<Stored>,
+    folder: Attributes,
+}
+
+/// Files that neither the packages brought nor the Agent made, or that were changed.
+fn strangers(host: &Host, names: &[&str]) -> Result<Vec<Stranger>> {
+    let owned: BTreeMap<String, bool> = Manager::of(host)?.owned(host, names)?;
+    let folders: BTreeSet<&str> = names.iter().flat_map(|name| package_folders(name)).copied().collect();
+    let mut found = Vec::new();
+    for folder in folders.into_iter().filter(|folder| folder.starts_with("/etc/")) {
+        let tree = host.list_tree(folder)?;
+        for (path, meta) in &tree {
+            let generated = path.file_name().is_some_and(|name| GENERATED.iter().any(|known| name == *known));
+            let name = path.display().to_string();
+            let whole = owned.get(&name);
+            if meta.kind == FileKind::Dir || generated || whole == Some(&true) {
+                continue;
+            }
+            let parent = tree.iter().find(|(folder, _)| Some(folder.as_path()) == path.parent());
+            let content = if whole.is_some() { host.read(path).ok().flatten() } else { None };
+            let root = Attributes { uid: 0, gid: 0, mode: 0o755 };
+            found.push(Stranger { path: name, content, folder: parent.map_or(root, |(_, meta)| meta.attributes()) });
+        }
+    }
+    Ok(found)
+}
+
+/// Puts a file that its package took along back.
+fn keep(host: &Host, path: &str, content: Option<&Stored>, folder: &Attributes) -> Result<()> {
+    let Some(stored) = content else { return Ok(()) };
+    if host.meta(path)?.is_some() {
+        return Ok(());
+    }
+    if let Some(parent) = Path::new(path).parent() {
+        host.make_dirs(parent, folder)?;
+    }
+    host.write(path, &stored.bytes, &stored.meta.attributes())?;
+    host.set_mtime(path, stored.meta.mtime, stored.meta.mtime_nsec)
+}

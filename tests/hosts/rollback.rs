@@ -1,0 +1,226 @@
+//! What was done is taken back: the host is what it was before, and what is somebody else's stays.
+
+use super::common::*;
+use super::state::State;
+use crate::lab::{Host, Repo, Run, Suite};
+
+const OPERATORS: &str = "\
+# Managed by hand since 2019.
+api_key: 0ddba11cafe5ca1ab1edecafbadc0ffee
+site: ddog-gov.com
+tags:   [ 'team:infra' ]   # odd spacing, and ours
+";
+
+/// An Agent that its operator has configured, with times that a careless restore would lose.
+fn existing(suite: Suite, version: &str) -> Host {
+    let host = Host::fresh(suite)
+        .with_agent(version)
+        .file(DATADOG, OPERATORS, "dd-agent:dd-agent", 0o600)
+        .file(SYSPROBE, "# tried in spring\nnetwork_config:\n  enabled: false\n", "root:dd-agent", 0o640)
+        .file("/etc/datadog-agent/conf.d/mine.d/conf.yaml", "init_config:\n", "root:root", 0o644)
+        .boot();
+    host.sh(
+        "touch -d '2020-02-02 02:02:02.123456789' /etc/datadog-agent/*.yaml /etc/datadog-agent/conf.d/mine.d/conf.yaml",
+    );
+    host.wait_until(10, "systemctl is-active datadog-agent");
+    host
+}
+
+fn rollback(host: &Host) -> Run {
+    host.ddinstall(&["rollback"]).run()
+}
+
+fn uninstall(host: &Host, args: &[&str]) -> Run {
+    host.ddinstall(&[&["uninstall"], args].concat()).run()
+}
+
+fn nothing_of_ours_is_left(host: &Host) {
+    assert!(!host.exists("/var/lib/ddinstall"));
+    assert!(host.exists("/var/log/ddinstall"));
+    assert_eq!(host.sh("find / /run -xdev \\( -name 'tmp-*' -o -name '.ddinstall*' \\) -print"), "");
+}
+
+fn a_fresh_host_is_fresh_again(suite: Suite) {
+    let host = Host::fresh(suite).boot();
+    let before = host.state();
+    host.install().exits(0);
+    let done = host.state();
+    let run = rollback(&host).exits(0).says("dd-agent").says("taken back");
+    host.state().equals(&before);
+    nothing_of_ours_is_left(&host);
+    assert!(run.stdout.contains("left: the system user dd-agent"), "{run}");
+    rollback(&host).exits(0).says("Nothing to do");
+    // And as if nothing had been.
+    host.install().exits(0);
+    host.state()
+        .timeless()
+        .without(&["/etc/datadog-agent/install.json"])
+        .equals(&done.timeless().without(&["/etc/datadog-agent/install.json"]));
+    host.verify().exits(0);
+}
+
+#[test]
+fn a_fresh_host_is_fresh_again_bullseye() {
+    a_fresh_host_is_fresh_again(Suite::Bullseye);
+}
+
+#[test]
+fn a_fresh_host_is_fresh_again_trixie() {
+    a_fresh_host_is_fresh_again(Suite::Trixie);
+}
+
+#[test]
+fn two_runs_over_an_existing_agent_are_taken_back_one_by_one() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    let before = host.state();
+    host.install().exits(0);
+    let first = host.state();
+    host.asked(&["install", "--env", "prod", "--tags", "a:b"]).run().exits(0);
+    assert_ne!(host.state(), first);
+    let preview = host.ddinstall(&["rollback", "--dry-run"]).run().exits(0);
+    assert!(preview.stdout.contains(&format!("put {DATADOG} back")), "{preview}");
+    assert!(!preview.stdout.contains("remove datadog-fips-proxy"), "{preview}");
+    let json = host.ddinstall(&["rollback", "--format", "json"]).run().exits(0).json();
+    assert_eq!(json["changed"], true);
+    assert!(json["undone"].as_array().is_some_and(|all| !all.is_empty()), "{json}");
+    host.state().equals(&first);
+    host.verify().exits(0);
+    let run = rollback(&host).exits(0).says("NOT in FIPS mode");
+    host.state().equals(&before);
+    assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.58.2-1"), "{run}");
+    nothing_of_ours_is_left(&host);
+}
+
+#[test]
+fn an_upgrade_is_taken_back() {
+    let host = existing(Suite::Bookworm, "7.44.1");
+    host.sh("systemctl disable datadog-agent-trace");
+    let before = host.state();
+    host.asked(&["install", "--upgrade"]).run().exits(0);
+    assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.78.1-1"));
+    rollback(&host).exits(0);
+    host.state().equals(&before);
+}
+
+#[test]
+fn a_version_that_is_not_to_be_had_any_more_is_named() {
+    let host = existing(Suite::Bookworm, "7.44.1");
+    host.asked(&["install", "--upgrade"]).run().exits(0);
+    host.serve(Repo::Old);
+    host.sh("apt-get -q update && rm -f /var/cache/apt/archives/*.deb");
+    let run = rollback(&host).exits(5).says("datadog-agent 1:7.44.1-1");
+    assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.78.1-1"), "{run}");
+    assert_eq!(host.read(DATADOG), OPERATORS);
+    assert_eq!(host.installed("datadog-fips-proxy"), None);
+    rollback(&host).exits(0).says("Nothing to do");
+}
+
+#[test]
+fn what_the_operator_did_since_stays_and_is_named() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.sh(&format!("echo '# mine' >> {DATADOG}"));
+    let own = "/etc/datadog-agent/conf.d/nginx.d/conf.yaml";
+    host.write(own, "instances: []\n", "dd-agent:dd-agent", 0o640);
+    let policy = "/etc/datadog-agent/runtime-security.d/default.policy";
+    host.sh(&format!("echo '# mine' >> {policy}"));
+    let run = rollback(&host).exits(0);
+    for path in [DATADOG, own, policy] {
+        assert!(run.stdout.contains(&format!("left: {path} stays")), "{path}\n{run}");
+        assert!(host.exists(path), "{path}");
+    }
+    for path in [SYSPROBE, PROXY_CFG, PROXY_LOGS, "/etc/apt/sources.list.d/datadog.list"] {
+        assert!(!host.exists(path), "{path}");
+    }
+    assert_eq!((host.installed("datadog-agent"), host.installed("datadog-fips-proxy")), (None, None));
+}
+
+#[test]
+fn uninstalled_configuration_stays_unless_it_is_purged() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let before = host.state();
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod"]).run().exits(0);
+    uninstall(&host, &[]).exits(0);
+    let stays = ["/etc/datadog-agent", "/opt/datadog-agent", "/etc/datadog-fips-proxy", "/opt/datadog-fips-proxy"];
+    let mut now = host.state().without(&stays);
+    now.packages.retain(|line| !line.contains("deinstall ok config-files"));
+    now.equals(&before);
+    assert!(!host.exists(DATADOG) && host.exists("/var/log/datadog"));
+    nothing_of_ours_is_left(&host);
+    uninstall(&host, &[]).exits(0).says("Nothing to do");
+    // What that left is there before the next run, and is not its to purge.
+    host.write("/etc/datadog-agent/conf.d/mine.d/conf.yaml", "x: 1\n", "root:root", 0o644);
+    let left = host.state();
+    host.install().exits(0);
+    uninstall(&host, &["--purge"]).exits(0);
+    assert!(host.exists("/etc/datadog-agent/conf.d/mine.d/conf.yaml"));
+    let changes = host.state().changes_since(&left);
+    // The package of keys has no folder of its own that could have held somebody's work.
+    let gone = |line: &&String| line.starts_with('-') && !line.starts_with("- package datadog-signing-keys ");
+    assert_eq!(changes.iter().find(gone), None, "{changes:#?}");
+}
+
+#[test]
+fn purged_a_host_is_as_it_was() {
+    let host = Host::fresh(Suite::Trixie).boot();
+    let before = host.state();
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod"]).run().exits(0);
+    host.write("/etc/datadog-agent/conf.d/x.d/conf.yaml", "x: 1\n", "root:root", 0o644);
+    uninstall(&host, &["--purge"]).exits(0);
+    host.state().equals(&before);
+    nothing_of_ours_is_left(&host);
+    host.install().exits(0);
+    host.verify().exits(0);
+}
+
+#[test]
+fn an_agent_that_was_there_before_us_stays() {
+    let host = existing(Suite::Bullseye, "7.58.2");
+    let before = host.state();
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod", "--upgrade"]).run().exits(0);
+    uninstall(&host, &["--purge"]).exits(0);
+    host.state().equals(&before);
+    nothing_of_ours_is_left(&host);
+}
+
+#[test]
+fn what_depends_on_a_package_is_not_taken_along() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.sh("mkdir -p /tmp/meta/DEBIAN && printf 'Package: site-meta\\nVersion: 1\\nArchitecture: all\\nDepends: datadog-agent\\nMaintainer: x <x@example.org>\\nDescription: x\\n' > /tmp/meta/DEBIAN/control && dpkg-deb -b /tmp/meta /tmp/meta.deb && dpkg -i /tmp/meta.deb && rm -r /tmp/meta /tmp/meta.deb");
+    let run = rollback(&host).exits(6).says("site-meta");
+    assert!(host.installed("site-meta").is_some() && host.installed("datadog-agent").is_some(), "{run}");
+    host.sh("dpkg -r site-meta");
+    rollback(&host).exits(0);
+    assert_eq!(host.installed("datadog-agent"), None);
+    nothing_of_ours_is_left(&host);
+}
+
+#[test]
+fn a_killed_run_and_its_end_are_one_change() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    let before: State = host.state();
+    for killed_again in [false, true] {
+        let child = host.asked(&["install"]).spawn();
+        host.wait_until(20, "test -e /opt/datadog-fips-proxy");
+        host.sh("kill -KILL $(pidof ddinstall)");
+        drop(child.wait_with_output());
+        if !killed_again {
+            host.install().exits(0);
+            host.verify().exits(0);
+        }
+        rollback(&host).exits(0);
+        host.state().equals(&before);
+    }
+}
+
+#[test]
+fn only_root_takes_back() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    rollback(&host).exits(0).says("Nothing to do");
+    assert!(!host.exists("/var/lib/ddinstall"));
+    host.ddinstall(&["uninstall"]).user("nobody").run().exits(4).says("needs root");
+}
