@@ -74,6 +74,11 @@ pub(super) fn locale(host: &Host) -> &'static str {
     if has("/usr/lib/locale/C.utf8") || has("/usr/lib/locale/C.UTF-8") { "C.UTF-8" } else { "C" }
 }
 
+/// Where a child puts temporary files on a host without /tmp, which apt for one needs.
+pub(super) fn temporary(host: &Host) -> Option<&'static str> {
+    matches!(host.meta("/tmp"), Ok(None)).then_some("/var/tmp")
+}
+
 /// The program's path below the root. It must be a plain file that may be run, reached over links of the system only.
 pub(super) fn find(host: &Host, program: &OsStr) -> Result<PathBuf> {
     let name = Path::new(program);

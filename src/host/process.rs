@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 pub use super::child::PATH;
-use super::child::{command_line, find, locale, memory_file, prepare};
+use super::child::{command_line, find, locale, memory_file, prepare, temporary};
 use super::pipes::Channels;
 use super::units::systemd_is_pid1;
 use super::{Host, Lock};
@@ -271,6 +271,7 @@ impl<'a> Command<'a> {
             .env("PATH", PATH)
             .env("HOME", "/root")
             .env("LC_ALL", locale(host))
+            .envs(temporary(host).map(|folder| ("TMPDIR", folder)))
             .envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdin(if self.stdin.is_empty() { Stdio::null() } else { memory_file(&self.stdin)?.into() });
         let mut kept = files;

@@ -1,7 +1,7 @@
 //! The installer is killed with SIGKILL, alone, with all that it started, or with the whole host, at the boundaries of its
 //! steps and at random instants. One more `ddinstall install` must bring the host to the end of an uninterrupted run,
-//! and no configuration file may be seen truncated, missing or readable by others at any instant. Twelve kills by default;
-//! with DDINSTALL_LONG=1 every boundary and 200 random instants.
+//! and no configuration file may be seen truncated, missing or readable by others at any instant. Twelve kills by default, or
+//! DDINSTALL_KILLS; with DDINSTALL_LONG=1 every boundary and 200 random instants. DDINSTALL_SEED chooses other instants.
 
 use super::common::*;
 use super::state::State;
@@ -283,13 +283,17 @@ fn trials() -> Vec<Trial> {
     let long = std::env::var_os("DDINSTALL_LONG").is_some_and(|v| v == "1");
     let seed = std::env::var("DDINSTALL_SEED").ok().and_then(|seed| seed.parse().ok());
     let mut random = Random(seed.unwrap_or(5));
+    let kills = std::env::var("DDINSTALL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let victims = [Victim::Installer, Victim::Group, Victim::Host];
     let mut all = Vec::new();
     if !long {
-        for n in 0..KILLS {
-            let (suite, existing) = [(Suite::Bookworm, true), (Suite::Trixie, false)][n / 3 % 2];
+        // Each further system costs a run of its own to compare with.
+        let suites = if kills > KILLS { 3 } else { 2 };
+        for n in 0..kills {
+            let (suite, existing) =
+                [(Suite::Bookworm, true), (Suite::Trixie, false), (Suite::Bullseye, false)][n / 3 % suites];
             let boundaries = reference(suite, existing).boundaries;
-            let when = match n < KILLS / 2 {
+            let when = match n / 3 % 4 < 2 {
                 true => When::Boundary(1 + (random.part() * boundaries as f64) as usize),
                 false => When::Part(random.part()),
             };

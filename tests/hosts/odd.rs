@@ -39,7 +39,7 @@ fn what_is_inherited_steers_nothing() {
          BASH_ENV=/srv/evil/env.sh ENV=/srv/evil/env.sh PERL5LIB=/srv/evil PERL5OPT=-MEvil HOME=/srv/evil \
          SYSTEMD_UNIT_PATH=/srv/evil SHELL=/srv/evil/dpkg PYTHONPATH=/srv/evil IFS=/",
         // The tightest umask, no locale, hardly a stack, no standard input, no /tmp.
-        "umount /tmp; mv /tmp /srv/tmp; umask 777; ulimit -s 64; unset LANG; export LC_ALL=tlh_KL.UTF-8 LANGUAGE=tlh; exec 0<&-",
+        "umount /tmp; mv /tmp /srv/tmp; umask 777; ulimit -S -s 64; unset LANG; export LC_ALL=tlh_KL.UTF-8 LANGUAGE=tlh; exec 0<&-",
     ];
     for script in surroundings {
         let run = from_shell(&host, script).run().exits(0);
