@@ -36,6 +36,8 @@ enum When {
     Boundary(usize),
     /// After this part of the time that a whole run takes.
     Part(f64),
+    /// As soon as this shell script succeeds.
+    Once(&'static str),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,15 +56,7 @@ struct Reference {
     boundaries: usize,
 }
 
-const WATCHED: [&str; 7] = [
-    DATADOG,
-    SYSPROBE,
-    SECURITY,
-    PROXY_CFG,
-    PROXY_LOGS,
-    "/etc/apt/sources.list.d/datadog.list",
-    "/etc/datadog-agent/install_info",
-];
+const WATCHED: [&str; 6] = [DATADOG, SYSPROBE, SECURITY, PROXY_CFG, PROXY_LOGS, "/etc/datadog-agent/install_info"];
 const OPERATORS: &str = "# Managed by hand.\napi_key: 0ddba11cafe5ca1ab1edecafbadc0ffee\nsite: ddog-gov.com\n";
 /// Where the lab's strace is; the id in install.json is another one on each host.
 const ASIDE_TOO: [&str; 2] = ["/usr/local", "/etc/datadog-agent/install.json"];
@@ -114,7 +108,7 @@ fn make_reference(suite: Suite, existing: bool) -> Reference {
     Reference {
         seconds: begun.elapsed().as_secs_f64(),
         boundaries: host.read(TRACE).lines().filter(|line| line.starts_with("rename")).count(),
-        files: WATCHED.iter().map(|path| (*path, host.bytes(path))).collect(),
+        files: WATCHED.into_iter().chain([suite.repository_files()[0]]).map(|path| (path, host.bytes(path))).collect(),
         state: end_state(&host),
     }
 }
@@ -123,6 +117,9 @@ fn end_state(host: &Host) -> State {
     let mut state = host.state().timeless().without(&ASIDE_TOO);
     // The packages' scripts give it to dd-agent whenever they run over one that is there, and leave theirs to root.
     state.forget_owner("/etc/datadog-agent/install_info");
+    if host.suite().is_rpm() {
+        state.forget_killed_managers();
+    }
     state
 }
 
@@ -159,6 +156,11 @@ impl Trial {
     fn interrupt(self, host: &mut Host, seconds: f64) {
         let setsid = ["setsid", "--wait"];
         let child = match self.when {
+            When::Once(script) => {
+                let child = host.asked_by(&setsid).spawn();
+                host.wait_until(90, script);
+                child
+            }
             When::Part(part) => {
                 let child = host.asked_by(&setsid).spawn();
                 std::thread::sleep(Duration::from_secs_f64(seconds * part));
@@ -185,7 +187,7 @@ impl Trial {
             Victim::Group => {
                 host.sh(
                     "for pid in $(pidof ddinstall); do kill -s KILL -- -$(cut -d ' ' -f 5 /proc/$pid/stat) || true; done; \
-                     for pid in $(pidof apt-get dpkg dpkg-deb); do kill -KILL $pid || true; done",
+                     for pid in $(pidof -x apt-get dpkg dpkg-deb dnf zypper rpm); do kill -KILL $pid || true; done",
                 );
             }
             Victim::Host => {
@@ -279,6 +281,14 @@ impl Random {
     }
 }
 
+/// Kills in the middle of an rpm transaction: all processes, then the host.
+pub(super) fn killed_in_a_transaction(suite: Suite) {
+    let unpacked = When::Once("test -e /opt/datadog-agent/embedded");
+    let known = When::Once("rpm -q datadog-agent datadog-fips-proxy");
+    let trials = [(Victim::Group, unpacked), (Victim::Host, unpacked), (Victim::Group, known)];
+    judge(&trials.map(|(victim, when)| Trial { suite, existing: false, victim, when }));
+}
+
 fn trials() -> Vec<Trial> {
     let long = std::env::var_os("DDINSTALL_LONG").is_some_and(|v| v == "1");
     let seed = std::env::var("DDINSTALL_SEED").ok().and_then(|seed| seed.parse().ok());
@@ -321,7 +331,10 @@ fn trials() -> Vec<Trial> {
 
 #[test]
 fn a_killed_run_is_finished_by_the_next() {
-    let trials = trials();
+    judge(&trials());
+}
+
+fn judge(trials: &[Trial]) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

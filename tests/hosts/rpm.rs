@@ -3,6 +3,7 @@
 use super::existing_agent::it_keeps_every_line_of_its_operator;
 use super::fresh::becomes_fips_and_cws;
 use super::interrupted::{a_stop_takes_it_back, the_next_run_finishes};
+use super::kills::killed_in_a_transaction;
 use super::network::{from_a_private_mirror, through_a_proxy};
 use super::package_files::{files_take_the_place_of_the_repository, signatures_of_rpms};
 use super::refusals::{files_say_against_it, no_key_is_given, no_room, repositories_that_cannot_be_trusted};
@@ -404,4 +405,14 @@ fn signatures_of_package_files_on_el9() {
 #[test]
 fn signatures_of_package_files_on_sles15() {
     signatures_of_rpms(Suite::Sles15);
+}
+
+#[test]
+fn killed_in_a_transaction_on_el9() {
+    killed_in_a_transaction(Suite::El9);
+}
+
+#[test]
+fn killed_in_a_transaction_on_sles15() {
+    killed_in_a_transaction(Suite::Sles15);
 }

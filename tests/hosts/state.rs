@@ -111,6 +111,17 @@ impl State {
         }
     }
 
+    /// Without what rpm, dnf and zypper leave behind where they are killed themselves: files of theirs under names that
+    /// nobody reads, such as `conf.yaml.default;6b016878`.
+    pub fn forget_killed_managers(&mut self) {
+        let theirs = ["/var/tmp/zypp.", "/var/tmp/rpm-tmp.", "/tmp/tmp", "/var/adm/update-scripts/posttrans"];
+        let half = |path: &str| {
+            let end = path.rsplit_once(';').map_or("", |(_, end)| end);
+            end.len() == 8 && end.bytes().all(|c| c.is_ascii_hexdigit())
+        };
+        self.tree.0.retain(|path, _| !theirs.iter().any(|start| path.starts_with(start)) && !half(path));
+    }
+
     /// Without these paths.
     pub fn without(mut self, paths: &[&str]) -> State {
         self.tree = self.tree.without(paths);

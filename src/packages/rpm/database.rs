@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Host, system};
 use crate::packages::{Installed, PackageSpec, Session, State};
 
-use super::{QUICK, hold, with_lock};
+use super::{QUICK, hold, unfinished, with_lock};
 
 /// The epoch stands there only where the package has one, as the package managers write it.
 const FORMAT: &str = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\n";
@@ -21,8 +21,12 @@ pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> 
             .hint("rpm --rebuilddb mends a database that is damaged"));
     }
     let mut found = read(&output.stdout_text(), names);
+    let unfinished = unfinished::names(host)?;
     for (name, known) in names.iter().zip(&mut found) {
         if let Some(known) = known {
+            if known.state == State::Installed && unfinished.iter().any(|cut_off| cut_off == name) {
+                known.state = State::HalfConfigured;
+            }
             known.held = hold::is_held(host, name, &known.version)?;
         }
     }
@@ -76,7 +80,7 @@ fn read(text: &str, names: &[&str]) -> Vec<Option<Installed>> {
 pub(super) fn mend(session: Session, specs: &[PackageSpec]) -> Result<()> {
     let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
     for (name, known) in names.iter().zip(installed(session.host, &names)?) {
-        if known.is_none_or(|known| known.is_whole()) {
+        if known.is_none_or(|known| known.state != State::HalfInstalled) {
             continue;
         }
         // The order in which they were installed.

@@ -69,17 +69,19 @@ pub(super) fn refresh(session: Session) -> Result<Output> {
     })
 }
 
-pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+pub(super) fn download(session: Session, specs: &[PackageSpec], again: &[String], change: Change) -> Result<Output> {
     let reach = Reach::host(session, Manager::Dnf, Some(change))?;
-    transactions(session, specs, |verb, words| {
+    transactions(session, specs, again, |verb, words| {
         let command = reach.tell(transaction(session, specs, change)).args([verb, "--downloadonly"]).args(words);
         command.deadline(session.access.deadline).run(session.host)
     })
 }
 
-pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
-    transactions(session, specs, |verb, words| {
+pub(super) fn install(session: Session, specs: &[PackageSpec], again: &[String], change: Change) -> Result<Output> {
+    transactions(session, specs, again, |verb, words| {
         let command = transaction(session, specs, change).args(["-C", verb]).args(words);
+        // Another transaction may follow, and a successful one empties the cache.
+        let command = command.args((verb != "install").then_some("--setopt=keepcache=1"));
         let progress = |_, line: &str| {
             if let Some(percent) = progress(line) {
                 session.events.progress("install", Some(percent));
@@ -96,13 +98,24 @@ fn transaction<'a>(session: Session<'a>, specs: &[PackageSpec], change: Change) 
     dnf(session).args(best).args(change.held.then_some("--disableplugin=versionlock")).args(files)
 }
 
-/// One transaction. The old yum alone has another command for a package that is to be lowered, and so takes two.
+/// One transaction; another before it for packages that are to be installed `again`, and with the old yum for those that
+/// are to be lowered: they have commands of their own.
 fn transactions(
     session: Session,
     specs: &[PackageSpec],
+    again: &[String],
     mut run: impl FnMut(&str, &[String]) -> Result<Output>,
 ) -> Result<Output> {
     let mut rest: Vec<&PackageSpec> = specs.iter().collect();
+    let (same, others): (Vec<&PackageSpec>, Vec<&PackageSpec>) =
+        rest.into_iter().partition(|spec| again.contains(&spec.name));
+    rest = others;
+    if !same.is_empty() {
+        let output = with_lock(session, || run("reinstall", &words(&same)))?;
+        if !output.success() || rest.is_empty() {
+            return Ok(output);
+        }
+    }
     if is_old(session.host) {
         let lower: Vec<&PackageSpec> = older(session, specs)?.into_iter().map(|(spec, _)| spec).collect();
         rest.retain(|spec| !lower.contains(spec));

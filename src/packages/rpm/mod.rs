@@ -9,6 +9,7 @@ mod found;
 mod hold;
 mod keys;
 mod reach;
+mod unfinished;
 mod zypper;
 
 use std::path::{Path, PathBuf};
@@ -127,9 +128,10 @@ pub fn download(manager: Manager, session: Session, specs: &[PackageSpec], chang
         return Err(Error::new(Kind::PackageManager, what).hint("a downgrade must be asked for explicitly"));
     }
     tell(session, "download", specs);
+    let again = unfinished::again(session.host, specs)?;
     let output = match manager {
-        Manager::Zypper => zypper::download(session, specs, change)?,
-        _ => dnf::download(session, specs, change)?,
+        Manager::Zypper => zypper::download(session, specs, &again, change)?,
+        _ => dnf::download(session, specs, &again, change)?,
     };
     session.events.log(output.explain());
     if output.success() {
@@ -146,11 +148,17 @@ pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change
     database::mend(session, specs)?;
     let held = if change.held { held_of(session, specs)? } else { Vec::new() };
     tell(session, "install", specs);
+    let again = unfinished::again(session.host, specs)?;
+    unfinished::begin(session.host, specs)?;
     let output = match manager {
-        Manager::Zypper => zypper::install(session, specs, change)?,
-        _ => dnf::install(session, specs, change)?,
+        Manager::Zypper => zypper::install(session, specs, &again, change)?,
+        _ => dnf::install(session, specs, &again, change)?,
     };
     session.events.log(output.explain());
+    if output.status.is_some() {
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        unfinished::end(session.host, &names)?;
+    }
     match not_as_asked(session, specs)? {
         None => {
             if !output.success() {
@@ -177,7 +185,7 @@ pub fn remove(session: Session, names: &[&str]) -> Result<()> {
         }
     }
     if there.is_empty() {
-        return Ok(());
+        return unfinished::end(session.host, names);
     }
     session.events.progress(format!("remove {}", there.join(" ")), None);
     let output = with_lock(session, || {
@@ -189,7 +197,7 @@ pub fn remove(session: Session, names: &[&str]) -> Result<()> {
             return Err(explain::transaction(&output, "the removal"));
         }
     }
-    Ok(())
+    unfinished::end(session.host, names)
 }
 
 fn tell(session: Session, verb: &str, specs: &[PackageSpec]) {

@@ -61,11 +61,11 @@ pub(super) fn refresh(session: Session) -> Result<Output> {
     })
 }
 
-pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+pub(super) fn download(session: Session, specs: &[PackageSpec], again: &[String], change: Change) -> Result<Output> {
     let reach = Reach::host(session, Manager::Zypper, Some(change))?;
     let run = || {
         with_lock(session, || {
-            let command = transaction(session, Some(&reach), specs, change, Some("--download-only"));
+            let command = transaction(session, Some(&reach), specs, change, &how(again, Some("--download-only")));
             without_retries(session, command.deadline(session.access.deadline))
         })
     };
@@ -104,7 +104,7 @@ fn without_retries(session: Session, command: Command) -> Result<Output> {
     })
 }
 
-pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
+pub(super) fn install(session: Session, specs: &[PackageSpec], again: &[String], change: Change) -> Result<Output> {
     // A folder would be left behind where we are killed and the transaction goes on.
     let reach = change.held.then(|| Reach::new(session, Manager::Zypper, Some(change))).transpose()?;
     with_lock(session, || {
@@ -113,9 +113,16 @@ pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -
                 session.events.progress("install", Some(percent));
             }
         };
-        let command = transaction(session, reach.as_ref(), specs, change, None).never_kill().scope("ddinstall-zypper");
+        let command = transaction(session, reach.as_ref(), specs, change, &how(again, None))
+            .never_kill()
+            .scope("ddinstall-zypper");
         command.on_line(progress).run(session.host)
     })
+}
+
+/// `--force` installs a package of the same version once more.
+fn how<'a>(again: &[String], download: Option<&'a str>) -> Vec<&'a str> {
+    (!again.is_empty()).then_some("--force").into_iter().chain(download).collect()
 }
 
 fn transaction<'a>(
@@ -123,7 +130,7 @@ fn transaction<'a>(
     reach: Option<&Reach>,
     specs: &[PackageSpec],
     change: Change,
-    how: Option<&str>,
+    how: &[&str],
 ) -> Command<'a> {
     // What is asked for, and what it needs; for a conflict zypper proposes to give up, and that is taken.
     reach
