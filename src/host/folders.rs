@@ -173,9 +173,28 @@ impl Host {
         Err(self.error("read the free space of", path, Errno::ENOENT))
     }
 
-    /// A new folder of ours with a random name in `parent`, with `mode` (0700 unless another user must enter).
+    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. A number that another process
+    /// has by now keeps one until the next time. The names removed.
+    pub fn remove_stale_temporaries(&self, parent: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let parent = parent.as_ref();
+        let mut stale = self.list(parent)?.unwrap_or_default();
+        stale.retain(|name| {
+            let name = name.to_string_lossy();
+            let owner = name.strip_prefix("tmp-").and_then(|rest| rest.split_once('-')).map(|(owner, _)| owner);
+            let is_number = |owner: &&str| !owner.is_empty() && owner.bytes().all(|c| c.is_ascii_digit());
+            owner.filter(is_number).is_some_and(|owner| matches!(self.meta(format!("/proc/{owner}")), Ok(None)))
+        });
+        for name in &stale {
+            self.remove_tree(parent.join(name))?;
+        }
+        Ok(stale)
+    }
+
+    /// A new folder of ours in `parent`, named after our process and at random, with `mode` (0700 unless another user
+    /// must enter).
     pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
-        let path = Path::new("/").join(parent.as_ref()).join(format!("tmp-{}", system::random_hex()?));
+        let path =
+            Path::new("/").join(parent.as_ref()).join(format!("tmp-{}-{}", std::process::id(), system::random_hex()?));
         let me = Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         if !self.make_dir(&path, &me)? {
             return Err(Error::new(Kind::Prerequisite, format!("{} is there already", path.display())));
