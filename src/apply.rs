@@ -202,6 +202,7 @@ impl Run<'_> {
                 let what = format!("`{}` was reached before it was planned (a mistake in ddinstall)", step.describe());
                 return Err(Error::new(Kind::PackageManager, what));
             }
+            Step::ImportKeys { keys } => Undo::RemovePackages { names: keys.clone(), folders: Vec::new() },
             Step::Group { user, group } => Undo::LeaveGroup { user: user.clone(), group: group.clone() },
             Step::Hold { names, hold } => Undo::Hold { names: names.clone(), hold: !hold },
             Step::Enable { unit } => Undo::Disable { unit: unit.clone() },
@@ -209,10 +210,11 @@ impl Run<'_> {
         };
         self.receipt.intend(host, step.describe(), vec![undo])?;
         match step {
+            Step::ImportKeys { .. } => Manager::of(host)?.import_keys(self.job.session)?,
             Step::Group { user, group } => users::add_to_group(host, user, group)?,
             Step::Hold { names, hold } => {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                Manager::Apt.hold(self.job.session, &names, *hold)?;
+                Manager::of(host)?.hold(self.job.session, &names, *hold)?;
             }
             Step::Enable { unit } => units::enable(host, &[unit])?,
             Step::Start { unit, .. } => self.start(unit)?,
@@ -261,19 +263,20 @@ impl Run<'_> {
 
     fn packages(&mut self, changes: &[PackageChange], step: &Step) -> Result<()> {
         let (host, session) = (self.job.host(), self.job.session);
+        let manager = Manager::of(host)?;
         let specs: Vec<PackageSpec> = changes.iter().map(PackageChange::spec).collect();
         let mut all = vec![PROXY_UNIT, AGENT_UNIT];
         all.extend(SATELLITES);
         // What an interrupted transaction left is finished first, and that runs scriptlets, too.
-        if Manager::Apt.was_interrupted(host)? {
+        if manager.was_interrupted(host)? {
             self.hold = Some(Hold::engage(host, &all)?);
         }
         if let Some(repository) = &self.context.repository {
-            Manager::Apt.refresh(session, repository)?;
+            repository.refresh(session)?;
         }
         let request = self.job.request;
         let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
-        Manager::Apt.download(session, &specs, change)?;
+        manager.download(session, &specs, change)?;
         let ran = units::show(host, &all).unwrap_or_default();
         // Scriptlets enable units: what is undone last stands here first.
         let disabled = ran.iter().filter(|state| state.exists() && state.unit_file_state == "disabled");
@@ -289,10 +292,10 @@ impl Run<'_> {
         if self.hold.is_none() {
             self.hold = Some(Hold::engage(host, &all)?);
         }
-        let installed = Manager::Apt.install(session, &specs, change);
+        let installed = manager.install(session, &specs, change);
         // The vendor's signing-keys package writes the keyring, too.
         if let Some(repository) = &self.context.repository {
-            self.receipt.follow(host, &repository.keyring.display().to_string())?;
+            self.receipt.follow(host, &repository.keyring().display().to_string())?;
         }
         installed?;
         self.receipt.settle_attributes(host)?;
@@ -303,7 +306,7 @@ impl Run<'_> {
     fn undo_packages(&self, changes: &[PackageChange]) -> Result<Vec<Undo>> {
         let host = self.job.host();
         let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
-        let known = Manager::Apt.installed(host, &names)?;
+        let known = Manager::of(host)?.installed(host, &names)?;
         let mut undo = rollback::scripts(host, &names)?;
         // One that a killed run has left half-installed is neither: that run's undo is still there.
         let absent: Vec<&str> =

@@ -64,7 +64,7 @@ impl Current {
     fn read_rest(host: &Host, desired: &Desired) -> Result<Current> {
         let flavors = Flavor::ALL.map(Flavor::package);
         let names: Vec<&'static str> = flavors.into_iter().chain([COLLECTOR, SIGNING_KEYS]).collect();
-        let found = Manager::Apt.installed(host, &names)?;
+        let found = Manager::of(host)?.installed(host, &names)?;
         let packages = names.into_iter().zip(found).filter_map(|(name, found)| Some((name, found?))).collect();
         let mut files = BTreeMap::new();
         // The Agent's main file tells whether the host is fresh and where it sends, whatever is wished.

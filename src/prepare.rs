@@ -12,6 +12,7 @@ use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
+use crate::step::Step;
 use crate::supply;
 use crate::support;
 use crate::types::Flavor;
@@ -53,7 +54,7 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     if asked.flavor.is_none() {
         asked.flavor = installed_flavor(host)?;
     }
-    notes.extend(prerequisites::platform(&facts, request, &asked, writes)?);
+    notes.extend(prerequisites::platform(host, &facts, request, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
     if let Some(version) = current.agent_version() {
@@ -67,7 +68,7 @@ fn installed_flavor(host: &Host) -> Result<Option<Flavor>> {
     let agents = Flavor::ALL.into_iter().filter(|flavor| flavor.is_agent());
     let agents: Vec<Flavor> = agents.collect();
     let names: Vec<&str> = agents.iter().map(|flavor| flavor.package()).collect();
-    let found = Manager::Apt.installed(host, &names)?;
+    let found = Manager::of(host)?.installed(host, &names)?;
     let there = agents.into_iter().zip(found).find(|(_, found)| found.as_ref().is_some_and(Installed::is_whole));
     Ok(there.map(|(flavor, _)| flavor).filter(|flavor| *flavor != Flavor::Agent))
 }
@@ -76,9 +77,10 @@ fn installed_flavor(host: &Host) -> Result<Option<Flavor>> {
 /// and a repository that cannot be trusted stops the run here.
 pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prepared> {
     let host = session.host;
+    let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
     prerequisites::request(request, &asked, &current)?;
-    prerequisites::flavors(&asked, &current)?;
+    prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {
         packages: plan::wanted_packages(&desired, &current),
@@ -108,15 +110,15 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         context.packages_done = false;
     }
     if !context.packages.is_empty() && files.is_empty() {
-        let repository = supply::repository(&request.sources, &facts.architecture);
+        let repository = supply::repository(host, manager, &request.sources, &facts.architecture);
         let (repository, found) = supply::adopted(host, repository, &request.sources)?;
         notes.extend(found);
         context.keys_url = request.sources.keys_url.clone();
-        context.credentials = match Manager::Apt.credential_file(session.access) {
+        context.credentials = match manager.credential_file(session.access) {
             Some((path, after)) => Some((path, host.read_own(path)?, after)),
             None => None,
         };
-        context.repository_files = [host.read_own(&repository.list)?, host.read_own(&repository.keyring)?];
+        context.repository_files = [host.read_own(repository.entry())?, host.read_own(repository.keyring())?];
         context.repository = Some(repository);
     }
     // Files are merged before the network is asked: a file that cannot be merged stops the run first.
@@ -125,7 +127,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     if !plan.is_empty() && online {
         session.access.can_be_checked(host)?;
         prerequisites::authorities(host, &asked)?;
-        prerequisites::disk(host, needs)?;
+        prerequisites::disk(host, manager, needs)?;
     }
     if let Some(repository) = context.repository.as_ref().filter(|_| online) {
         let range = support::agents(&facts.distribution, &facts.architecture);
@@ -133,17 +135,22 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         notes.extend(supply.notes);
         let [_, keyring] = &context.repository_files;
         // The vendor's package writes the same keyring, with more keys in it.
-        let stays = |there: &&Stored| repository.keyring_stays || supply::covers(&there.bytes, &supply.keyring);
+        let stays = |there: &&Stored| repository.keyring_stays() || supply::covers(&there.bytes, &supply.keyring);
         let kept = keyring.as_ref().filter(stays);
-        context.keyring = Some(kept.map_or(supply.keyring, |there| there.bytes.clone()));
+        let keyring = kept.map_or(supply.keyring, |there| there.bytes.clone());
+        context.missing_keys = manager.missing_keys(host, &keyring)?;
+        context.keyring = Some(keyring);
         context.packages = supply.packages;
         context.packages_done = context.packages.is_empty();
         prerequisites::held(request, &context.packages, &current)?;
         prerequisites::downgrade(request, &context.packages)?;
-        prerequisites::disk(host, supply.needs)?;
+        prerequisites::disk(host, manager, supply.needs)?;
         plan = Plan::new(&desired, &current, &context)?;
     }
     notes.extend(prerequisites::agent_version(request, &asked, &context.packages, &current)?);
+    if online && plan.steps.iter().any(|step| matches!(step, Step::Hold { .. })) {
+        manager.can_hold(session)?;
+    }
     notes.extend(plan.notes.iter().cloned());
     if let Some(run) = receipt.cut_off() {
         notes.push(format!("the run of {} was cut off before it was done; this one finishes it", run.started));

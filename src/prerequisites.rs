@@ -7,7 +7,7 @@ use crate::desired::{Asked, PORTS, PROXY_UNIT};
 use crate::error::{Error, Kind, Result};
 use crate::facts::{Facts, Family, Init};
 use crate::host::Host;
-use crate::packages::{self, versions::compare_debian};
+use crate::packages::{self, Manager, versions::compare_debian};
 use crate::request::{FIRST_FIPS_AGENT, Request};
 use crate::settings;
 use crate::step::PackageChange;
@@ -21,14 +21,23 @@ const FIRST_FIPS_FLAVOR: Version = Version::new(7, 64, 0);
 const SPARE: u64 = 32 * 1024 * 1024;
 
 /// What the host is: supported, and ours to change. Returns notes.
-pub fn platform(facts: &Facts, request: &Request, asked: &Asked, writes: bool) -> Result<Vec<String>> {
+pub fn platform(host: &Host, facts: &Facts, request: &Request, asked: &Asked, writes: bool) -> Result<Vec<String>> {
     let needs =
         Needs { fips: asked.fips_on(), cws: asked.cws_on(), flavor: asked.flavor(), pin: request.agent_pin.as_ref() };
     let mut notes = support::check(facts, needs)?;
     notes.extend(services(facts, asked)?);
-    if facts.distribution.family != Family::Debian || !facts.apt {
-        return Err(Error::new(Kind::Unsupported, format!("{} has no apt-get", facts.distribution.name))
-            .hint("ddinstall installs with apt on Debian and Ubuntu"));
+    let fits = match (facts.distribution.family, Manager::of(host)?) {
+        (Family::Debian, manager) => manager == Manager::Apt,
+        (Family::RedHat, manager) => manager == Manager::Dnf,
+        (Family::Suse, manager) => manager == Manager::Zypper,
+        (Family::Other, _) => false,
+    };
+    if !fits {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("{} does not have the package manager of its family", facts.distribution.name),
+        )
+        .hint("ddinstall installs with apt on Debian and Ubuntu, dnf or yum on Red Hat's kin, zypper on SUSE"));
     }
     if writes && !facts.root {
         return Err(Error::new(Kind::Prerequisite, "changing this host needs root").hint(
@@ -123,7 +132,7 @@ fn implied_site(url: Option<String>) -> Option<String> {
 }
 
 /// Packages that exclude each other. Nothing is removed here: that is the operator's to do.
-pub fn flavors(asked: &Asked, current: &Current) -> Result<()> {
+pub fn flavors(asked: &Asked, current: &Current, manager: Manager) -> Result<()> {
     let flavor = asked.flavor();
     let there = |other: &Flavor| current.version(other.package()).is_some();
     let excluded = |other: &Flavor| {
@@ -138,7 +147,8 @@ pub fn flavors(asked: &Asked, current: &Current) -> Result<()> {
     }
     let what = format!("{flavor} was asked for, and {} is installed, which excludes it", found.join(" and "));
     Err(Error::new(Kind::Prerequisite, what).hint(format!(
-        "remove it first: apt-get remove {} (its configuration stays), or leave DD_AGENT_FLAVOR unset to keep it",
+        "remove it first: {} remove {} (its configuration stays), or leave DD_AGENT_FLAVOR unset to keep it",
+        manager.command(),
         found.join(" ")
     )))
 }
@@ -245,14 +255,11 @@ pub fn held(request: &Request, changes: &[PackageChange], current: &Current) -> 
 }
 
 /// There is room for the packages and for our own files.
-pub fn disk(host: &Host, packages: packages::Needs) -> Result<()> {
+pub fn disk(host: &Host, manager: Manager, packages: packages::Needs) -> Result<()> {
     let mut needs: Vec<(u64, u64, u64, Vec<&str>)> = Vec::new();
-    for (folder, bytes) in [
-        ("/opt", packages.installed),
-        ("/var/cache/apt/archives", packages.download),
-        ("/var/lib", SPARE),
-        ("/etc", SPARE / 32),
-    ] {
+    for (folder, bytes) in
+        [("/opt", packages.installed), (manager.cache(), packages.download), ("/var/lib", SPARE), ("/etc", SPARE / 32)]
+    {
         let space = host.free_space(folder)?;
         match needs.iter_mut().find(|(device, ..)| *device == space.device) {
             Some((_, _, need, folders)) => {

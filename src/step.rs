@@ -49,6 +49,10 @@ pub enum Step {
         path: String,
         from: String,
     },
+    /// Signing keys that rpm keeps in a database of its own, by their names there.
+    ImportKeys {
+        keys: Vec<String>,
+    },
     /// One transaction of the package manager.
     Packages(Vec<PackageChange>),
     /// A file whose example is still inside a package: planned again after the packages are installed.
@@ -82,7 +86,7 @@ impl Step {
     pub fn kind(&self) -> &'static str {
         match self {
             Step::File(_) | Step::AfterPackages { .. } => "file",
-            Step::Keyring { .. } => "keyring",
+            Step::Keyring { .. } | Step::ImportKeys { .. } => "keyring",
             Step::Packages(_) => "packages",
             Step::Hold { .. } => "hold",
             Step::Group { .. } => "group",
@@ -99,6 +103,7 @@ impl Step {
             }
             Step::File(file) => format!("change {}", file.path),
             Step::Keyring { path, from } => format!("create {path} with the signing keys of {from}"),
+            Step::ImportKeys { keys } => format!("import {} into the database of rpm", keys.join(", ")),
             Step::Packages(changes) => describe_packages(changes),
             Step::AfterPackages { path, from, .. } => format!("create {path} {from}").trim_end().to_owned(),
             Step::Group { user, group } => format!("add {user} to the group {group}"),

@@ -6,11 +6,11 @@ mod files;
 use crate::current::Current;
 use crate::desired::{COLLECTOR, Desired, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::host::Host;
+use crate::host::{Host, system};
 use crate::net;
 use crate::packages::apt::found;
 use crate::packages::versions::{choose, compare_debian};
-use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, keys};
+use crate::packages::{Access, Available, Manager, Needs, PackageSpec, Repository, Session, apt, keys, rpm};
 use crate::request::{Request, Sources};
 use crate::step::PackageChange;
 use crate::support::Range;
@@ -26,23 +26,59 @@ pub struct Supply {
     pub notes: Vec<String>,
 }
 
-/// The repository that a request names.
-pub fn repository(sources: &Sources, architecture: &str) -> Repository {
-    let architecture = if architecture == "aarch64" { "arm64" } else { "amd64" };
-    Repository {
-        url: sources.apt_url.clone(),
-        suite: sources.suite.clone(),
-        component: sources.component.clone(),
-        ..Repository::vendor(architecture)
-    }
+/// The repository that a request names, for a host of this architecture (as the kernel names it).
+pub fn repository(host: &Host, manager: Manager, sources: &Sources, architecture: &str) -> Repository {
+    let [entry, keyring] = manager.repository_files();
+    let above = match manager {
+        Manager::Apt => {
+            let architecture = if architecture == "aarch64" { "arm64" } else { "amd64" };
+            return Repository::Apt(apt::Repository {
+                url: sources.apt_url.clone(),
+                suite: sources.suite.clone(),
+                component: sources.component.clone(),
+                ..apt::Repository::vendor(architecture)
+            });
+        }
+        Manager::Dnf => "",
+        Manager::Zypper => "suse/",
+    };
+    let url = format!("{}{above}{}/{architecture}/", sources.yum_url, sources.yum_path);
+    Repository::Rpm(rpm::Repository {
+        manager,
+        keyring: keyring.into(),
+        entry: entry.into(),
+        login: sources.credentials.iter().find(|known| known.fit(&url)).map(|known| known.login.clone()),
+        url,
+        repo_gpgcheck: !is_release_8_1(host),
+    })
+}
+
+/// The address that this host's packages come from.
+pub fn address(host: &Host, sources: &Sources) -> String {
+    let manager = Manager::of(host).unwrap_or(Manager::Apt);
+    repository(host, manager, sources, system::machine()).url().to_owned()
+}
+
+/// Red Hat, CentOS and Oracle Linux 8.1, whose dnf cannot check the signature of an index (bugzilla.redhat.com 1792506).
+fn is_release_8_1(host: &Host) -> bool {
+    let text = host.read_text("/etc/redhat-release").ok().flatten().unwrap_or_default();
+    text.split_once(" release 8.1").is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The repository as an entry that other tools left serves it, where there is one; and notes on all that were found.
 pub fn adopted(host: &Host, repository: Repository, sources: &Sources) -> Result<(Repository, Vec<String>)> {
-    let mut trusted = keys::Family::Apt.fingerprints();
-    trusted.extend(&sources.fingerprints);
-    let found = found::adopt(host, repository, &trusted)?;
-    Ok((found.repository, found.notes))
+    match repository {
+        Repository::Apt(repository) => {
+            let mut trusted = keys::Family::Apt.fingerprints();
+            trusted.extend(&sources.fingerprints);
+            let found = found::adopt(host, repository, &trusted)?;
+            Ok((Repository::Apt(found.repository), found.notes))
+        }
+        Repository::Rpm(repository) => {
+            let notes = rpm::left_by_others(host, &repository)?;
+            Ok((Repository::Rpm(repository), notes))
+        }
+    }
 }
 
 /// Looks at the repository. `range` holds the Agents that this release supports; `wanted` comes from `plan::wanted_packages`.
@@ -55,11 +91,20 @@ pub fn look(
     current: &Current,
     wanted: &[PackageChange],
 ) -> Result<Supply> {
-    let fetched = signing_keys(session, &request.sources)?;
-    let keyring = keys::keyring(&fetched.keys);
+    let family = match repository {
+        Repository::Apt(_) => keys::Family::Apt,
+        Repository::Rpm(_) => keys::Family::Rpm,
+    };
+    let fetched = signing_keys(session, &request.sources, family)?;
+    let keyring = keys::keyring(family, &fetched.keys);
     let names: Vec<&str> = wanted.iter().map(|change| change.name.as_str()).collect();
-    let available = Manager::Apt.verify(session, repository, &keyring, &names).map_err(|e| fetched.explain(e))?;
+    let available = repository.verify(session, &keyring, &names).map_err(|e| fetched.explain(e))?;
     let mut supply = Supply { keyring, packages: Vec::new(), needs: Needs::default(), notes: fetched.notes };
+    if let Repository::Rpm(rpm::Repository { repo_gpgcheck: false, url, .. }) = repository {
+        supply.notes.push(format!(
+            "{url}: the signature of the index is not checked, for this release (8.1) cannot do it; that of each package is"
+        ));
+    }
     supply.notes.extend(transient(session.access));
     for change in wanted {
         supply.take(change, range, desired, current, &available, repository)?;
@@ -70,16 +115,16 @@ pub fn look(
 }
 
 /// The keys that are downloaded and trusted, or those of the operator's own file, all of which are.
-fn signing_keys(session: Session, sources: &Sources) -> Result<keys::Fetched> {
+fn signing_keys(session: Session, sources: &Sources, family: keys::Family) -> Result<keys::Fetched> {
     let now = std::time::SystemTime::now();
-    let mut trusted = keys::Family::Apt.fingerprints();
+    let mut trusted = family.fingerprints();
     trusted.extend(&sources.fingerprints);
     if let Some(file) = &sources.key_file {
         trusted.extend(keys::fingerprints_in(&file.bytes, now).iter().map(|(fingerprint, _)| *fingerprint));
         return keys::choose(vec![(file.path.clone(), Ok(file.bytes.clone()))], &trusted, now);
     }
     let client = net::Client::new(sources.client(), session.events.clone());
-    let urls = keys::urls(&sources.keys_url, keys::Family::Apt);
+    let urls = keys::urls(&sources.keys_url, family);
     keys::fetch(&client, &urls, &trusted, now, session.events)
 }
 
@@ -142,7 +187,7 @@ impl Supply {
         }
         let Some(version) = chosen else {
             if wish == Some(&Wanted::Along) {
-                self.notes.push(format!("{} has no {}; it is left out", repository.url, change.name));
+                self.notes.push(format!("{} has no {}; it is left out", repository.url(), change.name));
                 return Ok(());
             }
             let error = absent(&change.name, pin, versions().collect(), repository);
@@ -161,7 +206,8 @@ impl Supply {
         {
             self.notes.push(format!(
                 "{} has {} {version} at the most, and {installed} is installed: it stays",
-                repository.url, change.name
+                repository.url(),
+                change.name
             ));
             return Ok(());
         }
@@ -172,8 +218,8 @@ impl Supply {
 
 fn absent(name: &str, pin: Option<&Pin>, versions: Vec<&str>, repository: &Repository) -> Error {
     let what = match pin {
-        Some(pin) => format!("{} has no {name} {pin}", repository.url),
-        None => format!("{} has no package {name} for this architecture", repository.url),
+        Some(pin) => format!("{} has no {name} {pin}", repository.url()),
+        None => format!("{} has no package {name} for this architecture", repository.url()),
     };
     let has: Vec<&str> = versions.into_iter().rev().take(10).collect();
     let hint = match has.is_empty() {

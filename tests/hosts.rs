@@ -22,6 +22,7 @@ mod hosts {
     mod refusals;
     mod repository;
     mod rollback;
+    mod rpm;
     mod second_run;
     mod secrets;
     mod services;

@@ -80,7 +80,6 @@ fn facts() -> Facts {
         root: true,
         kernel_fips: None,
         lockdown: None,
-        apt: true,
     }
 }
 
@@ -128,10 +127,11 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("proxy", _) => ("proxy:3128", "http://proxy:3128/", &["socks5h://proxy:1", "http://"]),
         (_, Type::Seconds(_)) => ("7", "7", &["-1", "1.5", "soon", "999999"]),
         (_, Type::Paths) => ("/a.deb,/b.deb", "[/a.deb, /b.deb]", &["a\nb"]),
-        ("repo_url" | "apt_url" | "keys_url", _) => {
+        ("repo_url" | "apt_url" | "yum_url" | "keys_url", _) => {
             ("mirror.example.org", "mirror.example.org", &["a b", "x [trusted=yes]"])
         }
         ("apt_repo_version", _) => ("beta 7", "beta 7", &["beta", "a b c", "a [b]"]),
+        ("yum_version_path", _) => ("beta/7", "beta/7", &["a b", "x?y"]),
         (_, Type::Word) => ("basic", "basic", &["two words", "a;b"]),
         (_, Type::List) => ("a:b,c d", "['a:b', c d]", &["a\nb"]),
         (_, Type::Hosts) => ("a.b,c.d e.f", "[a.b, c.d, e.f]", &["a\nb"]),
@@ -171,6 +171,7 @@ fn flags_beat_variables_and_variables_beat_the_file() {
         let other = match setting.kind {
             Type::Bool | Type::Switch => "off",
             Type::Text if setting.key == "apt_repo_version" => "stable 7",
+            Type::Text if setting.key == "yum_version_path" => "stable/7",
             Type::Address if setting.key.ends_with("_url") => "other.example.org",
             Type::Seconds(_) => "9",
             Type::Paths => "/c.deb",
@@ -300,11 +301,13 @@ fn a_file_that_others_may_read_holds_no_secret() {
 
 #[test]
 fn misspelt_variables_and_deprecated_names_are_pointed_out() {
-    let given =
-        Given::default().variable("DD_FIPS_MOED", "1").variable("DD_HOST_TAGS", "a:b").variable("TESTING_YUM_URL", "x");
+    let given = Given::default()
+        .variable("DD_FIPS_MOED", "1")
+        .variable("DD_HOST_TAGS", "a:b")
+        .variable("TESTING_REPORT_URL", "x");
     let notes = given.request().unwrap().notes.join("\n");
     for part in
-        ["did you mean DD_FIPS_MODE?", "DD_HOST_TAGS is another name of DD_TAGS", "TESTING_YUM_URL changes nothing"]
+        ["did you mean DD_FIPS_MODE?", "DD_HOST_TAGS is another name of DD_TAGS", "TESTING_REPORT_URL changes nothing"]
     {
         assert!(notes.contains(part), "{notes}");
     }

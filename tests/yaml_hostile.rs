@@ -76,3 +76,15 @@ fn more_than_the_limit_is_refused() {
     let text = "#\n".repeat(LIMIT / 2 + 1);
     assert!(load(text.as_bytes()).is_err());
 }
+
+#[test]
+fn a_dotted_key_over_several_lines_is_refused() {
+    let text = "?\r\r a.b\u{7fe}\r: 1\r?\r\r a.\r  b: ~\n: 2\n";
+    for path in ["a.b", "a.c"] {
+        let _ = edit(text.as_bytes(), &set(path));
+    }
+    // Found by fuzzing.
+    let found = ":  \n?\r\r A.::~~~~~SSSSS.::~~~~~~#\u{7fe}SSSSa:SS\n: \n?\r\r A.::10~~~~~:SESSS:\u{7fe}:\n  PPPP: )";
+    let refused = edit(found.as_bytes(), &set("a.b"));
+    assert!(refused.is_err(), "{refused:?}");
+}

@@ -11,7 +11,7 @@ use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Hold};
-use crate::packages::Repository;
+use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, PROOF};
 use crate::report::json::Document;
@@ -156,8 +156,8 @@ fn prove(session: &Session, prepared: Prepared, done: &mut Done, reach: Reach) -
 
 /// Removes what a killed run was writing, and the proof of a state that is about to change.
 fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
-    let Repository { list, keyring, .. } = Repository::vendor("");
-    let files = desired.files.iter().map(|wish| Path::new(wish.path)).chain([&*list, &*keyring, Path::new(PROOF)]);
+    let [entry, keyring] = Manager::of(&session.host)?.repository_files().map(Path::new);
+    let files = desired.files.iter().map(|wish| Path::new(wish.path)).chain([entry, keyring, Path::new(PROOF)]);
     let folders: BTreeSet<&Path> = files.filter_map(Path::parent).collect();
     for folder in folders {
         for name in session.host.remove_leftovers(folder)? {

@@ -20,6 +20,7 @@ use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
 use crate::request::{InputFile, Inputs, Request};
 use crate::settings::row;
+use crate::supply;
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -114,10 +115,11 @@ impl Session {
             }
         });
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let access = Access::new(request.sources.apt_url.as_str(), &request.sources);
+        let host = Host::new(Path::new("/"))?;
+        let access = Access::new(supply::address(&host, &request.sources), &request.sources);
         Ok(Session {
             access,
-            host: Host::new(Path::new("/"))?,
+            host,
             request,
             format: invocation.format,
             redactor,

@@ -10,7 +10,7 @@ use crate::config::templates::Template;
 use crate::config::value_at;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::error::Result;
-use crate::facts::{Facts, Init};
+use crate::facts::{Facts, Family, Init};
 use crate::request::Request;
 use crate::settings::File;
 use crate::types::{Flavor, Pin, Release, Site, Version};
@@ -315,7 +315,8 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
         units.retain(|unit| unit.name != SYSPROBE_UNIT);
     }
     let start = !asked.install_only && !request.no_agent_install && facts.init != Init::None;
-    Ok(Desired { packages: packages(request, &asked), files, memberships, units, init: facts.init, start, asked })
+    let packages = packages(request, &asked, facts.distribution.family == Family::Debian);
+    Ok(Desired { packages, files, memberships, units, init: facts.init, start, asked })
 }
 
 fn collector(request: &Request) -> bool {
@@ -334,7 +335,11 @@ fn without_agent(files: &mut Vec<FileWish>) {
     }
 }
 
-fn packages(request: &Request, asked: &Asked) -> Vec<PackageWish> {
+/// `keys`: whether the vendor has a package that brings the signing keys up to date, which is so for apt only.
+fn packages(request: &Request, asked: &Asked, keys: bool) -> Vec<PackageWish> {
+    if request.no_agent_install && !keys {
+        return Vec::new();
+    }
     if request.no_agent_install {
         // Its package brings the repository's keys up to date later on.
         return vec![PackageWish { name: SIGNING_KEYS, version: Wanted::Any }];
@@ -354,7 +359,9 @@ fn packages(request: &Request, asked: &Asked) -> Vec<PackageWish> {
     if collector(request) {
         packages.push(PackageWish { name: COLLECTOR, version: wanted(request.agent_pin.clone()) });
     }
-    packages.push(PackageWish { name: SIGNING_KEYS, version: Wanted::Along });
+    if keys {
+        packages.push(PackageWish { name: SIGNING_KEYS, version: Wanted::Along });
+    }
     packages
 }
 

@@ -26,7 +26,6 @@ pub struct Facts {
     pub kernel_fips: Option<bool>,
     /// The kernel's lockdown mode; None where it does not say.
     pub lockdown: Option<Lockdown>,
-    pub apt: bool,
 }
 
 impl Facts {
@@ -41,7 +40,6 @@ impl Facts {
             root: users::effective_is_root(),
             kernel_fips: system::kernel_fips(host).unwrap_or(None),
             lockdown: system::lockdown(host).unwrap_or(None),
-            apt: host.meta("/usr/bin/apt-get")?.is_some(),
         })
     }
 }

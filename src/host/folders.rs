@@ -15,6 +15,9 @@ use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
 
+/// How the names of our own folders begin; a process id and `-` follow.
+const FOLDER: &str = "ddinstall-";
+
 /// What a file system has left for root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
@@ -173,28 +176,24 @@ impl Host {
         Err(self.error("read the free space of", path, Errno::ENOENT))
     }
 
-    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. A number that another process
-    /// has by now keeps one until the next time. The names removed.
+    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. The names removed.
     pub fn remove_stale_temporaries(&self, parent: impl AsRef<Path>) -> Result<Vec<OsString>> {
-        let parent = parent.as_ref();
-        let mut stale = self.list(parent)?.unwrap_or_default();
-        stale.retain(|name| {
-            let name = name.to_string_lossy();
-            let owner = name.strip_prefix("tmp-").and_then(|rest| rest.split_once('-')).map(|(owner, _)| owner);
-            let is_number = |owner: &&str| !owner.is_empty() && owner.bytes().all(|c| c.is_ascii_digit());
-            owner.filter(is_number).is_some_and(|owner| matches!(self.meta(format!("/proc/{owner}")), Ok(None)))
-        });
+        let parent = Path::new("/").join(parent.as_ref());
+        let mut stale = self.list(&parent)?.unwrap_or_default();
+        let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists();
+        stale.retain(|name| owner_of(&name.to_string_lossy()).is_some_and(is_gone));
         for name in &stale {
             self.remove_tree(parent.join(name))?;
         }
         Ok(stale)
     }
 
-    /// A new folder of ours in `parent`, named after our process and at random, with `mode` (0700 unless another user
-    /// must enter).
+    /// A new folder of ours with a random name in `parent`, with `mode` (0700 unless another user must enter). Those of
+    /// runs that were killed are removed.
     pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
-        let path =
-            Path::new("/").join(parent.as_ref()).join(format!("tmp-{}-{}", std::process::id(), system::random_hex()?));
+        let parent = Path::new("/").join(parent.as_ref());
+        self.remove_stale_temporaries(&parent)?;
+        let path = parent.join(format!("{FOLDER}{}-{}", std::process::id(), system::random_hex()?));
         let me = Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         if !self.make_dir(&path, &me)? {
             return Err(Error::new(Kind::Prerequisite, format!("{} is there already", path.display())));
@@ -205,6 +204,12 @@ impl Host {
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
+
+/// The process that made a folder of this name with [`Host::temp_dir`].
+fn owner_of(name: &str) -> Option<&str> {
+    let (pid, _) = name.strip_prefix(FOLDER)?.split_once('-')?;
+    pid.bytes().all(|c| c.is_ascii_digit()).then_some(pid).filter(|pid| !pid.is_empty())
 }
 
 /// For fields whose type differs between architectures.

@@ -245,13 +245,11 @@ fn what_a_killed_run_was_writing_is_cleared_away() {
     assert_eq!(host.list("/etc").unwrap().unwrap(), ["shadow"]);
     assert!(host.remove_leftovers("/absent").unwrap().is_empty());
     // Of temporary folders only those whose process is gone.
-    for name in ["tmp-4194305-0123", "tmp-", "tmp-x-1", "other"] {
+    for name in ["ddinstall-4194305-0123", "ddinstall-", "ddinstall-x-1", "other"] {
         fs::create_dir(host.root().join("etc").join(name)).unwrap();
     }
-    let alive = host.root().join("proc/1");
-    fs::create_dir_all(&alive).unwrap();
-    fs::create_dir(host.root().join("etc/tmp-1-0123")).unwrap();
-    assert_eq!(host.remove_stale_temporaries("/etc").unwrap(), ["tmp-4194305-0123"]);
+    fs::create_dir(host.root().join("etc/ddinstall-1-0123")).unwrap();
+    assert_eq!(host.remove_stale_temporaries("/etc").unwrap(), ["ddinstall-4194305-0123"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
+use nix::fcntl::{AtFlags, FcntlArg, Flock, FlockArg, OFlag, fcntl, openat};
+use nix::libc;
 use nix::sys::stat::{Mode, fstat, fstatat};
 
 use super::Host;
@@ -65,6 +66,26 @@ impl Host {
             }
             Err((_, e)) => Err(self.error("lock", path, e)),
         }
+    }
+
+    /// The process that holds a record lock (fcntl) on any part of a file. None: nobody, or there is no such file.
+    pub fn record_lock(&self, path: impl AsRef<Path>) -> Result<Option<u32>> {
+        let path = path.as_ref();
+        if self.meta(path)?.is_none() {
+            return Ok(None);
+        }
+        let (folder, name) = self.parent(path)?;
+        let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = match openat(&folder, name.as_os_str(), flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(e) => return Err(self.error("open the lock", path, e)),
+        };
+        let mut lock =
+            libc::flock { l_type: libc::F_WRLCK as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 };
+        fcntl(&fd, FcntlArg::F_GETLK(&mut lock)).map_err(|e| self.error("ask for the lock", path, e))?;
+        // A process of another name space has no number here.
+        Ok((i32::from(lock.l_type) != libc::F_UNLCK).then_some(u32::try_from(lock.l_pid).unwrap_or(0)))
     }
 }
 

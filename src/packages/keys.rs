@@ -217,12 +217,23 @@ pub fn choose(files: Vec<(String, Result<Vec<u8>>)>, trusted: &[Fingerprint], no
     Ok(Fetched { keys: usable, notes, left_out })
 }
 
-/// A binary keyring of these keys: each once, in the order of their fingerprints, so that equal keys give equal bytes.
-pub fn keyring(keys: &[Key]) -> Vec<u8> {
+/// A keyring of these keys, in the form that the family reads: binary for apt, one armored block a key for rpm. Each key
+/// once, in the order of their fingerprints, so that equal keys give equal bytes.
+pub fn keyring(family: Family, keys: &[Key]) -> Vec<u8> {
     let mut keys: Vec<&Valid> = keys.iter().map(|key| &key.0).collect();
     keys.sort_by_key(|key| key.fingerprint);
     keys.dedup_by_key(|key| key.fingerprint);
-    keys.iter().flat_map(|key| key.bytes.clone()).collect()
+    let bytes = keys.iter().map(|key| match family {
+        Family::Apt => key.bytes.clone(),
+        Family::Rpm => openpgp::armored(&key.bytes).unwrap_or_default(),
+    });
+    bytes.flatten().collect()
+}
+
+/// The keys of a keyring, each with the time at which it was made, in seconds since 1970.
+pub fn made(keyring: &[u8]) -> Vec<(Fingerprint, u64)> {
+    let keys = merged(openpgp::parse(keyring).unwrap_or_default());
+    keys.iter().filter_map(|key| Some((key.fingerprint()?, key.created()))).collect()
 }
 
 /// The keys of a keyring that is in place, and whether each could be used now. Empty for anything that is no keyring.

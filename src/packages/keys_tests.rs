@@ -49,8 +49,8 @@ fn a_trusted_key_is_usable() {
 
 #[test]
 fn a_third_partys_certification_neither_breaks_nor_stays() {
-    let plain = keyring(&file(PLAIN).usable);
-    assert_eq!(keyring(&file(THIRD_PARTY).usable), plain);
+    let plain = keyring(Family::Apt, &file(PLAIN).usable);
+    assert_eq!(keyring(Family::Apt, &file(THIRD_PARTY).usable), plain);
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn weak_keys_are_noted() {
 #[test]
 fn the_keyring_is_binary_sorted_and_without_doubles() {
     let keys = file(&format!("{EXTENDED}{PLAIN}{PLAIN}")).usable;
-    let ring = keyring(&keys);
+    let ring = keyring(Family::Apt, &keys);
     let reversed: Vec<Key> = keys.iter().rev().cloned().chain(keys.clone()).collect();
-    assert_eq!(keyring(&reversed), ring);
+    assert_eq!(keyring(Family::Apt, &reversed), ring);
     assert_eq!(fingerprints_in(&ring, now()), [(APT_LAB, true), (OLD, true)]);
     assert_eq!(read("ring", &ring, &TRUSTED, now()).unwrap().usable.len(), 2);
     assert_eq!(fingerprints_in(REVOKED.as_bytes(), now()), [(LEAKED, false)]);
@@ -158,7 +158,7 @@ fn what_is_no_key_is_named() {
     assert_eq!(what(b" \n"), "URL is not an OpenPGP key (it is empty)");
     assert!(what(b"\x1b[31mred").contains("`[31mred`"));
     assert!(what(&PLAIN.as_bytes()[..600]).contains("cut short"));
-    let binary = keyring(&file(PLAIN).usable);
+    let binary = keyring(Family::Apt, &file(PLAIN).usable);
     assert!(what(&binary[..200]).contains("cut short"));
     assert!(what(&PLAIN.replace("mQ", "?!").into_bytes()).contains("damaged"));
     assert!(what(b"\x8c\x00").contains("not a public key"));
@@ -204,7 +204,7 @@ proptest::proptest! {
 
     #[test]
     fn damaged_keys_never_panic(at in 0usize..1200, byte: u8, cut in 0usize..1300) {
-        let mut ring = keyring(&file(PLAIN).usable);
+        let mut ring = keyring(Family::Apt, &file(PLAIN).usable);
         let at = at % ring.len();
         ring[at] = byte;
         ring.truncate(cut);

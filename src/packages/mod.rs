@@ -3,9 +3,11 @@
 
 mod access;
 pub mod apt;
+mod available;
 pub mod dpkg;
 pub mod keys;
 mod openpgp;
+pub mod rpm;
 pub mod versions;
 
 use std::collections::BTreeMap;
@@ -13,17 +15,30 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-pub use access::{Access, trust_store};
-pub use apt::{Available, Candidate, Needs, Repository};
+use minijinja::{Environment, UndefinedBehavior};
 
-use crate::error::Result;
+pub use access::{Access, trust_store};
+pub use available::{Available, Candidate, Needs};
+
+use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::host::Host;
+use crate::host::process::is_installed;
 
 /// The package managers that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     Apt,
+    /// dnf, or the yum of before it: which of them is there is its own to find out.
+    Dnf,
+    Zypper,
+}
+
+/// Where packages come from: an entry and a keyring on the host, and how the package manager reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Repository {
+    Apt(apt::Repository),
+    Rpm(rpm::Repository),
 }
 
 /// A package to install, in one version or in the newest.
@@ -121,10 +136,64 @@ impl Installed {
 }
 
 impl Manager {
-    /// What is known of each of these packages, in their order. Quick: no child process as a rule.
+    /// The package manager that the host's packages are in the hands of. A tool of another family may be installed
+    /// beside it: what counts is whose database is in use, and SUSE's own mark. Errors where there is none (exit code 3).
+    pub fn of(host: &Host) -> Result<Manager> {
+        let used = |path: &str| host.meta(path).is_ok_and(|meta| meta.is_some_and(|meta| meta.len > 0));
+        let dnf = is_installed(host, "dnf") || is_installed(host, "yum");
+        let rpm = dnf || is_installed(host, "zypper");
+        if is_installed(host, "apt-get") && (!rpm || used("/var/lib/dpkg/status")) {
+            return Ok(Manager::Apt);
+        }
+        let suse = host.list("/etc/products.d").is_ok_and(|names| names.is_some());
+        match is_installed(host, "zypper") {
+            true if suse || !dnf => Ok(Manager::Zypper),
+            _ if dnf => Ok(Manager::Dnf),
+            _ => Err(Error::new(Kind::Unsupported, "none of apt-get, dnf, yum and zypper is there")
+                .hint("ddinstall installs with the package manager of the distribution")),
+        }
+    }
+
+    /// The command that an operator knows it by.
+    pub fn command(self) -> &'static str {
+        match self {
+            Manager::Apt => "apt-get",
+            Manager::Dnf => "dnf",
+            Manager::Zypper => "zypper",
+        }
+    }
+
+    /// Which signing keys its repositories have.
+    pub fn family(self) -> keys::Family {
+        match self {
+            Manager::Apt => keys::Family::Apt,
+            Manager::Dnf | Manager::Zypper => keys::Family::Rpm,
+        }
+    }
+
+    /// Where the repository's entry and its keyring are.
+    pub fn repository_files(self) -> [&'static str; 2] {
+        match self {
+            Manager::Apt => [apt::LIST, apt::KEYRING],
+            Manager::Dnf => ["/etc/yum.repos.d/datadog.repo", rpm::KEYRING],
+            Manager::Zypper => ["/etc/zypp/repos.d/datadog.repo", rpm::KEYRING],
+        }
+    }
+
+    /// Where downloads are kept.
+    pub fn cache(self) -> &'static str {
+        match self {
+            Manager::Apt => "/var/cache/apt/archives",
+            Manager::Dnf => "/var/cache/dnf",
+            Manager::Zypper => "/var/cache/zypp",
+        }
+    }
+
+    /// What is known of each of these packages, in their order. Quick: dpkg's database is read without a child process.
     pub fn installed(self, host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
         match self {
             Manager::Apt => dpkg::installed(host, names),
+            Manager::Dnf | Manager::Zypper => rpm::installed(host, names),
         }
     }
 
@@ -132,33 +201,32 @@ impl Manager {
     pub fn owned(self, host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
         match self {
             Manager::Apt => dpkg::owned(host, names),
+            Manager::Dnf | Manager::Zypper => rpm::owned(host, names),
         }
     }
 
-    /// Whether a transaction was cut off; the next one finishes it.
+    /// Whether a transaction was cut off, which must be ended before another can begin. rpm can always begin one.
     pub fn was_interrupted(self, host: &Host) -> Result<bool> {
         match self {
             Manager::Apt => dpkg::was_interrupted(host),
+            Manager::Dnf | Manager::Zypper => Ok(false),
         }
     }
 
-    /// Verifies the repository with this keyring, and says what it offers of `names`, without a change to the host.
-    pub fn verify(
-        self,
-        session: Session,
-        repository: &Repository,
-        keyring: &[u8],
-        names: &[&str],
-    ) -> Result<Available> {
+    /// The keys of a keyring that must be imported before packages can be checked, by the names that [`Manager::remove`]
+    /// removes them by. apt reads the keyring itself.
+    pub fn missing_keys(self, host: &Host, keyring: &[u8]) -> Result<Vec<String>> {
         match self {
-            Manager::Apt => apt::verify(session, repository, keyring, names),
+            Manager::Apt => Ok(Vec::new()),
+            Manager::Dnf | Manager::Zypper => rpm::missing_keys(host, keyring),
         }
     }
 
-    /// Reads the index of this repository alone, whose entry and keyring are in place.
-    pub fn refresh(self, session: Session, repository: &Repository) -> Result<()> {
+    /// Imports the keys of the keyring that is in place.
+    pub fn import_keys(self, session: Session) -> Result<()> {
         match self {
-            Manager::Apt => apt::refresh(session, repository),
+            Manager::Apt => Ok(()),
+            Manager::Dnf | Manager::Zypper => rpm::import(session, Path::new(rpm::KEYRING)),
         }
     }
 
@@ -167,6 +235,7 @@ impl Manager {
     pub fn download(self, session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
         match self {
             Manager::Apt => apt::download(session, specs, change),
+            Manager::Dnf | Manager::Zypper => rpm::download(self, session, specs, change),
         }
     }
 
@@ -174,6 +243,7 @@ impl Manager {
     pub fn install(self, session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
         match self {
             Manager::Apt => apt::install(session, specs, change),
+            Manager::Dnf | Manager::Zypper => rpm::install(self, session, specs, change),
         }
     }
 
@@ -181,6 +251,7 @@ impl Manager {
     pub fn credential_file(self, access: &Access) -> Option<(&'static str, Vec<u8>)> {
         match self {
             Manager::Apt => apt::credential_file(access),
+            Manager::Dnf | Manager::Zypper => rpm::credential_file(self, access),
         }
     }
 
@@ -189,6 +260,15 @@ impl Manager {
     pub fn read_file(self, session: Session, path: &Path) -> Result<LocalPackage> {
         match self {
             Manager::Apt => apt::read_file(session, path),
+            Manager::Dnf | Manager::Zypper => rpm::read_file(session, path),
+        }
+    }
+
+    /// Whether it can hold packages. Errors (exit code 4) name what is lacking.
+    pub fn can_hold(self, session: Session) -> Result<()> {
+        match self {
+            Manager::Apt | Manager::Zypper => Ok(()),
+            Manager::Dnf => rpm::can_hold(session),
         }
     }
 
@@ -196,13 +276,68 @@ impl Manager {
     pub fn hold(self, session: Session, names: &[&str], hold: bool) -> Result<()> {
         match self {
             Manager::Apt => apt::hold(session, names, hold),
+            Manager::Dnf | Manager::Zypper => rpm::hold(self, session, names, hold),
         }
     }
 
-    /// Removes packages, with their configuration files if `purge`. What is not installed is passed over.
+    /// Removes packages, with their configuration files if `purge` (which rpm does not know). What is not installed is
+    /// passed over.
     pub fn remove(self, session: Session, names: &[&str], purge: bool) -> Result<()> {
         match self {
             Manager::Apt => apt::remove(session, names, purge),
+            Manager::Dnf | Manager::Zypper => rpm::remove(session, names),
+        }
+    }
+}
+
+impl Repository {
+    pub fn url(&self) -> &str {
+        match self {
+            Repository::Apt(repository) => &repository.url,
+            Repository::Rpm(repository) => &repository.url,
+        }
+    }
+
+    /// The file that makes it known to the package manager.
+    pub fn entry(&self) -> &Path {
+        match self {
+            Repository::Apt(repository) => &repository.list,
+            Repository::Rpm(repository) => &repository.entry,
+        }
+    }
+
+    pub fn entry_text(&self) -> Result<String> {
+        match self {
+            Repository::Apt(repository) => repository.list_text(),
+            Repository::Rpm(repository) => repository.entry_text(),
+        }
+    }
+
+    pub fn keyring(&self) -> &Path {
+        match self {
+            Repository::Apt(repository) => &repository.keyring,
+            Repository::Rpm(repository) => &repository.keyring,
+        }
+    }
+
+    /// Whether the keyring is another tool's, and not ours to write.
+    pub fn keyring_stays(&self) -> bool {
+        matches!(self, Repository::Apt(repository) if repository.keyring_stays)
+    }
+
+    /// Verifies the repository with this keyring, and says what it offers of `names`, without a change to the host.
+    pub fn verify(&self, session: Session, keyring: &[u8], names: &[&str]) -> Result<Available> {
+        match self {
+            Repository::Apt(repository) => apt::verify(session, repository, keyring, names),
+            Repository::Rpm(repository) => rpm::verify(session, repository, keyring, names),
+        }
+    }
+
+    /// Reads the index of this repository alone, whose entry and keyring are in place.
+    pub fn refresh(&self, session: Session) -> Result<()> {
+        match self {
+            Repository::Apt(repository) => apt::refresh(session, repository),
+            Repository::Rpm(repository) => rpm::refresh(session, repository),
         }
     }
 }
@@ -214,4 +349,15 @@ pub struct Change {
     pub downgrade: bool,
     /// The version of a package on hold may change.
     pub held: bool,
+}
+
+/// A template filled in; a value that it names and does not get is an error.
+fn render(template: &str, values: minijinja::Value) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let text = environment
+        .render_str(template, values)
+        .map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))?;
+    // minijinja takes the last line end away.
+    Ok(text + "\n")
 }

@@ -70,6 +70,12 @@ impl Certificate {
         bytes.as_bytes().iter().map(|b| format!("{b:02X}")).collect()
     }
 
+    /// Seconds since 1970.
+    pub fn created(&self) -> u64 {
+        let created = SystemTime::from(self.primary.created_at());
+        created.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    }
+
     /// Adds what another copy of the same key knows: a revocation, a later expiry.
     pub fn merge(&mut self, other: Certificate) {
         for theirs in other.components {
@@ -242,6 +248,22 @@ pub fn parse(data: &[u8]) -> Result<Vec<Certificate>, String> {
         found.extend(certificates(packet::split(&block)?)?);
     }
     Ok(found)
+}
+
+/// One armored block of these packets. None where memory is the limit: nothing else can fail.
+pub fn armored(packets: &[u8]) -> Option<Vec<u8>> {
+    struct Raw<'a>(&'a [u8]);
+    impl pgp::ser::Serialize for Raw<'_> {
+        fn to_writer<W: std::io::Write>(&self, writer: &mut W) -> pgp::errors::Result<()> {
+            Ok(writer.write_all(self.0)?)
+        }
+        fn write_len(&self) -> usize {
+            self.0.len()
+        }
+    }
+    let mut text = Vec::new();
+    pgp::armor::write(&Raw(packets), pgp::armor::BlockType::PublicKey, &mut text, None, true).ok()?;
+    Some(text)
 }
 
 /// Groups packets into certificates. Parts that no keyring needs (photographs, trust notes, anything newer than this

@@ -32,6 +32,8 @@ pub struct Context {
     pub keys_url: String,
     /// Its keyring as downloaded and checked; None: not downloaded yet.
     pub keyring: Option<Vec<u8>>,
+    /// Keys of it that the package manager keeps elsewhere and does not know yet.
+    pub missing_keys: Vec<String>,
     /// The repository's files that are there: its entry and its keyring.
     pub repository_files: [Option<Stored>; 2],
     /// The packages to install; versions are None until the repository was read.
@@ -134,10 +136,10 @@ impl Plan {
         match &context.keyring {
             Some(bytes) => {
                 let why = "the signing keys that this repository is checked with, and no other".into();
-                steps.extend(public(&repository.keyring, keyring, bytes.clone(), why));
+                steps.extend(public(repository.keyring(), keyring, bytes.clone(), why));
             }
             None if keyring.is_none() => {
-                let path = repository.keyring.display().to_string();
+                let path = repository.keyring().display().to_string();
                 steps.push(Step::Keyring { path, from: context.keys_url.clone() });
             }
             None => {}
@@ -152,13 +154,16 @@ impl Plan {
                     after: after.clone(),
                     rights,
                     rights_text: "root:root 0600".into(),
-                    changes: vec![format!("the user name and the password that {} wants", repository.url)],
+                    changes: vec![format!("the user name and the password that {} wants", repository.url())],
                     read_by: None,
                 }));
             }
         }
-        let why = format!("packages come from {}", repository.url);
-        steps.extend(public(&repository.list, list, repository.list_text()?.into_bytes(), why));
+        let why = format!("packages come from {}", repository.url());
+        steps.extend(public(repository.entry(), list, repository.entry_text()?.into_bytes(), why));
+        if !context.missing_keys.is_empty() {
+            steps.push(Step::ImportKeys { keys: context.missing_keys.clone() });
+        }
         Ok(())
     }
 

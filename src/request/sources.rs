@@ -39,6 +39,10 @@ impl Default for Limits {
 pub struct Sources {
     /// `https://apt.datadoghq.com/`
     pub apt_url: String,
+    /// `https://yum.datadoghq.com/`
+    pub yum_url: String,
+    /// `stable/7`
+    pub yum_path: String,
     /// `stable`
     pub suite: String,
     /// `7`
@@ -90,8 +94,15 @@ impl Reader {
         let keys = values.text("keys_url").unwrap_or("keys.datadoghq.com").to_owned();
         let mut credentials = Vec::new();
         let apt_url = self.address(apt_key, &apt, &mut credentials);
+        let yum_url = match values.text("yum_url") {
+            Some(url) => self.address("yum_url", url, &mut credentials),
+            // A domain that is none is told once.
+            None if apt_key == "repo_url" && apt_url.is_empty() => String::new(),
+            None => self.address("repo_url", &format!("yum.{domain}"), &mut credentials),
+        };
         let keys_url = self.address("keys_url", &keys, &mut credentials);
         let channel = format!("{} 7", values.text("agent_dist_channel").unwrap_or("stable"));
+        let yum_path = self.yum_path(values, &channel);
         let version = values.text("apt_repo_version").unwrap_or(&channel);
         let word = |w: &&str| w.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c));
         let words: Vec<&str> = version.split_whitespace().collect();
@@ -121,6 +132,8 @@ impl Reader {
         }
         Sources {
             apt_url,
+            yum_url,
+            yum_path,
             suite: part(0),
             component: part(1),
             keys_url,
@@ -132,6 +145,16 @@ impl Reader {
             limits: limits(values),
             packages: values.list("package").unwrap_or_default().to_vec(),
         }
+    }
+
+    fn yum_path(&mut self, values: &Values, channel: &str) -> String {
+        let path = values.text("yum_version_path").map_or_else(|| channel.replace(' ', "/"), str::to_owned);
+        let path = path.trim_matches('/').to_owned();
+        if path.is_empty() || !path.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-/~+".contains(&c)) {
+            let name = row("yum_version_path").name();
+            self.mistakes.push(format!("{name}: `{}` is not a path such as `stable/7`", path.escape_debug()));
+        }
+        path
     }
 
     fn address(&mut self, key: &str, text: &str, credentials: &mut Vec<Credentials>) -> String {

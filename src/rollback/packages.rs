@@ -65,7 +65,7 @@ impl Undoing<'_> {
             if names.is_empty() {
                 continue;
             }
-            let removed = Manager::Apt.remove(self.session, names, purge);
+            let removed = Manager::of(host).and_then(|manager| manager.remove(self.session, names, purge));
             let with = if purge { " with configuration and data" } else { "" };
             let is_gone = removed.is_ok();
             self.note(&format!("remove {}{with}", names.join(", ")), removed);
@@ -94,24 +94,27 @@ impl Undoing<'_> {
 
     pub(super) fn hold_packages(&mut self, names: &[String], hold: bool) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let known = match Manager::Apt.installed(self.session.host, &names) {
-            Ok(known) => known,
-            Err(error) => return self.note("read what is on hold", Err(error)),
-        };
+        let known =
+            match Manager::of(self.session.host).and_then(|manager| manager.installed(self.session.host, &names)) {
+                Ok(known) => known,
+                Err(error) => return self.note("read what is on hold", Err(error)),
+            };
         let other = |is: &Option<Installed>| is.as_ref().is_some_and(|is| is.held != hold);
         let names: Vec<&str> =
             names.into_iter().zip(&known).filter(|(_, is)| other(is)).map(|(name, _)| name).collect();
         if !names.is_empty() {
             let what = if hold { "hold" } else { "release" };
-            self.note(&format!("{what} {}", names.join(", ")), Manager::Apt.hold(self.session, &names, hold));
+            let held = Manager::of(self.session.host).and_then(|manager| manager.hold(self.session, &names, hold));
+            self.note(&format!("{what} {}", names.join(", ")), held);
         }
     }
 
     pub(super) fn restore_package(&mut self, name: &str, version: &str, by: Option<&str>) {
         let host = self.session.host;
         let what = format!("bring {name} {version} back");
-        let now = match Manager::Apt.installed(host, &[name]) {
-            Ok(found) => found.into_iter().next().flatten(),
+        let found = Manager::of(host).and_then(|manager| Ok((manager, manager.installed(host, &[name])?)));
+        let (manager, now) = match found {
+            Ok((manager, found)) => (manager, found.into_iter().next().flatten()),
             Err(error) => return self.note(&what, Err(error)),
         };
         match now {
@@ -124,7 +127,7 @@ impl Undoing<'_> {
         }
         let specs = [PackageSpec::exactly(name, version)];
         let change = Change { downgrade: true, held: true };
-        if let Err(error) = Manager::Apt.download(self.session, &specs, change) {
+        if let Err(error) = manager.download(self.session, &specs, change) {
             return match error.kind {
                 Kind::Repository => {
                     let error = error.hint("install that version yourself if you have its package");
@@ -135,7 +138,7 @@ impl Undoing<'_> {
         }
         // Its scripts set owners and modes of files that are not theirs.
         let before = attributes(host, package_folders(name));
-        let installed = Manager::Apt.install(self.session, &specs, change);
+        let installed = manager.install(self.session, &specs, change);
         for (path, was) in before {
             let now = host.meta(&path).ok().flatten().map(|meta| meta.attributes());
             if now.is_some_and(|now| now != was)
@@ -193,7 +196,7 @@ struct Stranger {
 
 /// Files that neither the packages brought nor the Agent made, or that were changed.
 fn strangers(host: &Host, names: &[&str]) -> Result<Vec<Stranger>> {
-    let owned: BTreeMap<String, bool> = Manager::Apt.owned(host, names)?;
+    let owned: BTreeMap<String, bool> = Manager::of(host)?.owned(host, names)?;
     let folders: BTreeSet<&str> = names.iter().flat_map(|name| package_folders(name)).copied().collect();
     let mut found = Vec::new();
     for folder in folders.into_iter().filter(|folder| folder.starts_with("/etc/")) {

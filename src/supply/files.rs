@@ -34,7 +34,7 @@ pub fn files(
     let mut seen: Vec<String> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
         let at = found.place(path, number)?;
-        let package = Manager::Apt.read_file(session, &at).map_err(|error| named(error, &at, path))?;
+        let package = Manager::of(session.host)?.read_file(session, &at).map_err(|error| named(error, &at, path))?;
         if seen.contains(&package.name) {
             return usage(format!("--package: two of the files are {}", package.name));
         }

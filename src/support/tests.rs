@@ -17,7 +17,6 @@ fn facts(id: &str, version: &str) -> Facts {
         root: true,
         kernel_fips: None,
         lockdown: None,
-        apt: true,
     }
 }
 

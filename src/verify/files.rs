@@ -1,12 +1,14 @@
 //! Files as the Agent will read them: values, owners and modes, the vendor's proxy configuration, the repository.
 
+use std::path::Path;
+
 use crate::config;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{Base, Content, Desired, FileWish, Wish};
 use crate::host::{Host, system};
 use crate::packages::apt::found;
-use crate::packages::{Repository, keys};
+use crate::packages::{Manager, keys};
 use crate::plan;
 
 use super::Check;
@@ -162,31 +164,31 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
 
 /// The repository entry and its keyring: without them the next security update does not come.
 pub(super) fn repository(host: &Host) -> Vec<Check> {
-    let Repository { list, mut keyring, .. } = Repository::vendor("");
-    // Another tool's entry serves as well as ours.
-    let entries = found::entries(host).map(|(entries, _)| entries).unwrap_or_default();
-    let other = entries.iter().find(|entry| {
-        entry.enabled
-            && !entry.sources_only
-            && (entry.file == list || entry.is_vendors() || entry.keyring() == Some(&*keyring))
-    });
-    if let Some(path) = other.and_then(found::Entry::keyring) {
-        keyring = path.to_owned();
-    }
-    let (list, keyring) = (list.display().to_string(), keyring.display().to_string());
-    let entry = Check::new(
-        "repository.entry",
-        "updates can be installed",
-        "an apt entry for the vendor's repository or a mirror",
-    );
+    let entry =
+        Check::new("repository.entry", "updates can be installed", "an entry for the vendor's repository or a mirror");
     let ring = Check::new("repository.keyring", "updates are checked by signature", "a keyring with a usable key");
-    let entry = match host.read_text(&list) {
-        Ok(_) if other.is_some() => entry.passes(other.map_or(list, |entry| entry.file.display().to_string())),
-        Ok(_) => entry.warns(
+    let (manager, [list, keyring]) = match Manager::of(host) {
+        Ok(manager) => (manager, manager.repository_files()),
+        Err(error) => return vec![entry.unknown(error.to_string()), ring.unknown(error.to_string())],
+    };
+    let (serves, keyring) = match manager {
+        Manager::Apt => apt_entry(host, Path::new(list), Path::new(keyring)),
+        Manager::Dnf | Manager::Zypper => {
+            let text = host.read_text(list).ok().flatten();
+            (text.filter(|text| checks_packages(text)).map(|_| list.to_owned()), keyring.to_owned())
+        }
+    };
+    let entry = match (host.read_text(list), serves) {
+        (Ok(_), Some(file)) => entry.passes(file),
+        (Ok(Some(_)), None) if manager != Manager::Apt => entry.warns(
+            format!("{list} is off, or does not check packages"),
+            "`ddinstall install --upgrade` writes it; without it this host gets no updates that can be trusted",
+        ),
+        (Ok(_), None) => entry.warns(
             format!("{list} is not there"),
             "`ddinstall install --upgrade` writes it; without it this host gets no updates",
         ),
-        Err(failure) => entry.unknown(failure.to_string()),
+        (Err(failure), _) => entry.unknown(failure.to_string()),
     };
     let ring = match host.read(&keyring) {
         Ok(Some(stored)) => {
@@ -201,6 +203,27 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
         Err(failure) => ring.unknown(failure.to_string()),
     };
     vec![entry, ring]
+}
+
+/// The file of an apt entry that serves the repository, ours or another tool's, and the keyring that counts.
+fn apt_entry(host: &Host, list: &Path, keyring: &Path) -> (Option<String>, String) {
+    let entries = found::entries(host).map(|(entries, _)| entries).unwrap_or_default();
+    let serves = entries.iter().find(|entry| {
+        entry.enabled
+            && !entry.sources_only
+            && (entry.file == list || entry.is_vendors() || entry.keyring() == Some(keyring))
+    });
+    let keyring = serves.and_then(found::Entry::keyring).unwrap_or(keyring);
+    (serves.map(|entry| entry.file.display().to_string()), keyring.display().to_string())
+}
+
+/// Whether a repository file of dnf or zypper is on, and has packages checked.
+fn checks_packages(text: &str) -> bool {
+    let has = |key: &str, value: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        lines.any(|(k, v)| k.trim() == key && v.trim() == value)
+    };
+    text.contains("baseurl") && has("gpgcheck", "1") && !has("enabled", "0")
 }
 
 /// `datadog.yaml`, `fips_proxy.d/conf.yaml`, …

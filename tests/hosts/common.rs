@@ -11,7 +11,17 @@ pub const PROXY_CFG: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg";
 pub const PROXY_LOGS: &str = "/etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml";
 
 /// What other programs write by themselves while a host just runs.
-pub const RESTLESS: [&str; 4] = ["/var/log/datadog", "/var/log/journal", "/var/log/wtmp", "/opt/datadog-agent/run"];
+pub const RESTLESS: [&str; 8] = [
+    "/var/log/datadog",
+    "/var/log/journal",
+    "/var/log/wtmp",
+    "/opt/datadog-agent/run",
+    // Whoever reads rpm's database writes here, and zypper here.
+    "/var/lib/rpm/rpmdb.sqlite-shm",
+    "/var/lib/rpm/rpmdb.sqlite-wal",
+    "/var/lib/YaST2",
+    "/var/tmp/none",
+];
 
 /// The units that must run on a host that is FIPS and CWS.
 pub const UNITS: [&str; 4] =
@@ -71,9 +81,17 @@ impl Host {
             .expect("a number")
     }
 
+    /// The package manager forgets the index. (apt takes none that is older than the one it knows.)
+    pub fn forget_index(&self) {
+        self.sh("rm -rf /var/lib/apt/lists/* /var/cache/dnf/* /var/cache/zypp/*");
+    }
+
     pub fn installed(&self, package: &str) -> Option<String> {
-        let run = self.command(&["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package]).run();
-        run.stdout.strip_prefix("installed ").map(str::to_owned)
+        let query: &[&str] = match self.suite().is_rpm() {
+            true => &["rpm", "-q", "--qf", "installed %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}", package],
+            false => &["dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package],
+        };
+        self.command(query).run().stdout.strip_prefix("installed ").map(str::to_owned)
     }
 }
 

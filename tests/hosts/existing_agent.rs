@@ -44,7 +44,7 @@ fn host(suite: Suite) -> Host {
     host
 }
 
-fn it_keeps_every_line_of_its_operator(suite: Suite) {
+pub(super) fn it_keeps_every_line_of_its_operator(suite: Suite) {
     let host = host(suite);
     let (agent, sysprobe) = (host.starts("datadog-agent"), host.starts("datadog-agent-sysprobe"));
     let run = host.install().exits(0);

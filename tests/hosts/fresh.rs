@@ -3,7 +3,7 @@
 use super::common::*;
 use crate::lab::{Host, KEY, Repo, Suite};
 
-fn becomes_fips_and_cws(suite: Suite, repo: Repo) {
+pub(super) fn becomes_fips_and_cws(suite: Suite, repo: Repo) {
     let host = Host::fresh(suite).repo(repo).boot();
     host.install().exits(0).says("The FIPS proxy listens on ports 9803-9818").says("(CWS) is on");
     host.verify().exits(0);
@@ -21,10 +21,12 @@ fn becomes_fips_and_cws(suite: Suite, repo: Repo) {
     let posts = host.requests("metrics.agent.ddog-gov.com");
     assert!(posts[0].starts_with("POST /intake/ 202 key=given"), "{posts:?}");
     let hosts = host.all_requests();
-    let foreign = |line: &&String| !["ddog-gov.com ", "datadoghq.com GET "].iter().any(|name| line.contains(name));
+    let foreign = |line: &&String| {
+        !["ddog-gov.com ", "datadoghq.com GET ", "datadoghq.com HEAD "].iter().any(|name| line.contains(name))
+    };
     assert!(!hosts.iter().any(|line| foreign(&line)), "{hosts:#?}");
     assert!(host.requests("keys.datadoghq.com").iter().all(|line| line.contains("key=none")));
-    assert!(host.requests("apt.datadoghq.com").iter().all(|line| line.contains("key=none")));
+    assert!(host.requests(suite.repository_host()).iter().all(|line| line.contains("key=none")));
 
     the_files_say_what_was_asked(&host);
     the_files_carry_every_comment_of_their_examples(&host);
@@ -92,14 +94,15 @@ fn is_prose(line: &str) -> bool {
 
 fn owners_and_modes_are_right(host: &Host) {
     let rights = |path| (host.owner(path), host.mode(path));
+    let [entry, keyring] = host.suite().repository_files();
     for (path, owner, mode) in [
         (DATADOG, "dd-agent:dd-agent", 0o640),
         (SYSPROBE, "root:dd-agent", 0o640),
         (SECURITY, "root:dd-agent", 0o640),
         (PROXY_CFG, "dd-agent:dd-agent", 0o640),
         (PROXY_LOGS, "dd-agent:dd-agent", 0o640),
-        ("/etc/apt/sources.list.d/datadog.list", "root:root", 0o644),
-        ("/usr/share/keyrings/datadog-archive-keyring.gpg", "root:root", 0o644),
+        (entry, "root:root", 0o644),
+        (keyring, "root:root", 0o644),
         ("/var/lib/ddinstall", "root:root", 0o700),
         ("/var/lib/ddinstall/receipt.json", "root:root", 0o600),
         ("/var/lib/ddinstall/proof.json", "root:root", 0o600),
@@ -107,8 +110,8 @@ fn owners_and_modes_are_right(host: &Host) {
     ] {
         assert_eq!(rights(path), (owner.to_owned(), mode), "{path}");
     }
-    let list = host.read("/etc/apt/sources.list.d/datadog.list");
-    assert!(list.contains("signed-by=/usr/share/keyrings/datadog-archive-keyring.gpg"), "{list}");
+    let list = host.read(entry);
+    assert!(list.contains(keyring), "{list}");
 }
 
 #[test]

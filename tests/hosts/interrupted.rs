@@ -6,13 +6,13 @@ use crate::lab::{Host, Suite};
 /// Starts an install, and sends it a signal as soon as a shell script succeeds. Its exit code, or none.
 fn interrupted(host: &Host, signal: &str, when: &str) -> (Option<i32>, String) {
     let child = host.asked(&["install"]).spawn();
-    host.wait_until(20, when);
+    host.wait_until(60, when);
     host.sh(&format!("kill -{signal} $(pidof ddinstall)"));
     let output = child.wait_with_output().expect("wait");
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn the_next_run_finishes(suite: Suite, when: &str) {
+pub(super) fn the_next_run_finishes(suite: Suite, when: &str) {
     let host = Host::fresh(suite).boot();
     let (status, _) = interrupted(&host, "KILL", when);
     assert_ne!(status, Some(0));
@@ -20,7 +20,7 @@ fn the_next_run_finishes(suite: Suite, when: &str) {
     host.verify().exits(0);
     assert!(!host.exists("/run/systemd/system/datadog-agent.service.d"), "{run}");
     host.install().exits(0).says("Nothing to do");
-    let strays = host.sh(r"find / /run -xdev \( -name 'tmp-*' -o -name '.ddinstall*' \) -print");
+    let strays = host.sh(r"find / /run -xdev \( -name 'ddinstall-[0-9]*' -o -name '.ddinstall*' \) -print");
     assert!(strays.is_empty(), "{strays}");
 }
 
@@ -75,7 +75,11 @@ fn a_host_that_loses_power_is_finished_after_it_boots() {
 
 #[test]
 fn a_run_that_is_asked_to_stop_takes_itself_back() {
-    let host = Host::fresh(Suite::Bookworm).boot();
+    a_stop_takes_it_back(Suite::Bookworm);
+}
+
+pub(super) fn a_stop_takes_it_back(suite: Suite) {
+    let host = Host::fresh(suite).boot();
     let (status, stderr) = interrupted(&host, "TERM", "test -e /opt/datadog-agent");
     assert_eq!(status, Some(10), "{stderr}");
     assert!(stderr.contains("taken back") && stderr.contains("to do:"), "{stderr}");

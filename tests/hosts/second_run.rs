@@ -3,7 +3,7 @@
 use super::common::*;
 use crate::lab::{Host, Suite};
 
-fn a_second_run_is_quiet(suite: Suite) {
+pub(super) fn a_second_run_is_quiet(suite: Suite) {
     let host = Host::fresh(suite).boot();
     host.install().exits(0);
     host.forget_requests();

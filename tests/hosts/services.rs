@@ -16,35 +16,47 @@ pub(super) fn is_as_before(host: &Host, before: &State, run: &Run) {
 
 fn is_taken_back(host: &Host, before: &State, run: &Run) {
     is_as_before(host, before, run);
-    // And the host is none the worse for it. (apt takes no index that is older than the one it knows.)
+    // And the host is none the worse for it.
     host.serve(Repo::Good);
-    host.sh("rm -r /var/lib/apt/lists/*");
+    host.forget_index();
     host.install().exits(0);
     host.verify().exits(0);
 }
 
-#[test]
-fn an_agent_that_crashes_is_taken_back() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).boot();
+pub(super) fn a_crash_is_taken_back(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Crash).boot();
     let before = host.state();
     let run = host.install().exits(8).says("datadog-agent").says("panic: runtime error");
     is_taken_back(&host, &before, &run);
 }
 
 #[test]
-fn a_package_whose_script_fails_is_taken_back() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Postinst).boot();
+fn an_agent_that_crashes_is_taken_back() {
+    a_crash_is_taken_back(Suite::Bookworm);
+}
+
+pub(super) fn a_failing_script_is_taken_back(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Postinst).boot();
     let before = host.state();
     let run = host.install().exits(6).says("datadog-agent");
     is_taken_back(&host, &before, &run);
 }
 
 #[test]
-fn a_package_that_is_not_what_the_index_says_is_not_installed() {
-    let host = Host::fresh(Suite::Trixie).repo(Repo::TamperedPackage).boot();
+fn a_package_whose_script_fails_is_taken_back() {
+    a_failing_script_is_taken_back(Suite::Bookworm);
+}
+
+pub(super) fn a_package_is_not_installed(suite: Suite, repo: Repo, says: &str) {
+    let host = Host::fresh(suite).repo(repo).boot();
     let before = host.state();
-    let run = host.install().exits(5).says("datadog-agent");
+    let run = host.install().exits(5).says(says);
     is_taken_back(&host, &before, &run);
+}
+
+#[test]
+fn a_package_that_is_not_what_the_index_says_is_not_installed() {
+    a_package_is_not_installed(Suite::Trixie, Repo::TamperedPackage, "datadog-agent");
 }
 
 #[test]
@@ -60,7 +72,11 @@ fn a_disk_that_fills_up_under_the_packages_is_named() {
 
 #[test]
 fn an_agent_that_ran_before_runs_again_after_a_failure() {
-    let host = Host::fresh(Suite::Bookworm).repo(Repo::Crash).with_agent("7.58.2").boot();
+    an_agent_runs_again(Suite::Bookworm);
+}
+
+pub(super) fn an_agent_runs_again(suite: Suite) {
+    let host = Host::fresh(suite).repo(Repo::Crash).with_agent("7.58.2").boot();
     let (yaml, version) = (host.bytes(DATADOG), host.installed("datadog-agent"));
     let run = host.asked(&["install", "--upgrade"]).run().exits(8);
     assert!(run.stderr.contains("taken back"), "{run}");
@@ -74,7 +90,7 @@ fn an_agent_that_ran_before_runs_again_after_a_failure() {
     assert!(run.stderr.contains("--on-failure=keep"), "{run}");
     assert!(host.exists(PROXY_CFG));
     host.serve(Repo::Good);
-    host.sh("rm -r /var/lib/apt/lists/*");
+    host.forget_index();
     host.asked(&["install", "--upgrade"]).run().exits(0);
     host.verify().exits(0);
 }

@@ -3,7 +3,7 @@
 use crate::lab::{Host, Tree};
 
 /// Not compared, with the reasons. The README tells operators the same list.
-pub const ASIDE: [&str; 17] = [
+pub const ASIDE: [&str; 27] = [
     // Ours: receipt times and logs.
     "/var/lib/ddinstall",
     "/var/log/ddinstall",
@@ -12,6 +12,16 @@ pub const ASIDE: [&str; 17] = [
     "/var/lib/dpkg",
     "/var/cache",
     "/var/log/apt",
+    "/var/lib/rpm",
+    "/var/lib/dnf",
+    "/var/lib/zypp",
+    "/var/lib/YaST2",
+    "/var/log/dnf.log",
+    "/var/log/dnf.rpm.log",
+    "/var/log/dnf.librepo.log",
+    "/var/log/hawkey.log",
+    "/var/log/zypp",
+    "/var/log/zypper.log",
     "/var/log/dpkg.log",
     "/var/log/alternatives.log",
     // The user tables' own backups. The tables themselves are compared without the packages' user.
@@ -65,7 +75,10 @@ impl Host {
         State {
             tree,
             tables: tables.into_iter().filter(|line| !line.starts_with("dd-agent:")).collect(),
-            packages: lines("dpkg-query -W -f '${Package} ${Status} ${Version}\\n'"),
+            packages: lines(match self.suite().is_rpm() {
+                true => "rpm -qa",
+                false => "dpkg-query -W -f '${Package} ${Status} ${Version}\\n'",
+            }),
             services: if self.holds("test -d /run/systemd/system") {
                 lines(&format!(
                     "systemctl {units} | while read -r unit state rest; do \

@@ -15,13 +15,22 @@ impl Host {
     }
 
     fn on_hold(&self) -> String {
-        self.sh("apt-mark showhold | tr '\\n' ' '").trim().to_owned()
+        let command = match self.suite() {
+            Suite::El9 => r"dnf -q -C --disablerepo=* versionlock list | sed 's/-[0-9]*:.*//' | sort",
+            Suite::Sles15 => "sed -n 's/^solvable_name: //p' /etc/zypp/locks | sort",
+            _ => "apt-mark showhold",
+        };
+        self.sh(command).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 }
 
 #[test]
 fn a_pinned_version_is_the_one_that_is_installed() {
-    let host = Untouched::new(Host::fresh(Suite::Bookworm).repo(Repo::Candidate).boot());
+    a_pinned_version(Suite::Bookworm);
+}
+
+pub(super) fn a_pinned_version(suite: Suite) {
+    let host = Untouched::new(Host::fresh(suite).repo(Repo::Candidate).boot());
     let pinned = |minor: &str| host.install().env(MINOR, minor).env(PROXY_VERSION, "1.1.10");
     host.refuses(pinned("59.0~rc.6"), 5, &["7.59.0~rc.6", "7.59.0~rc.5"]);
     host.refuses(pinned("58.1"), 5, &["7.58.1", "7.58.2"]);
@@ -32,7 +41,7 @@ fn a_pinned_version_is_the_one_that_is_installed() {
     host.host.forget_requests();
     pinned("59.0~rc.5").run().exits(0);
     host.host.install().exits(0);
-    assert!(host.host.requests("apt.datadoghq.com").is_empty());
+    assert!(host.host.requests(suite.repository_host()).is_empty());
     // A release is not its candidate.
     pinned("59.0").run().exits(0);
     host.host.has("7.59.0", "1.1.10");
@@ -56,7 +65,7 @@ fn a_minor_version_is_its_newest_patch() {
     }
 }
 
-fn upgrade_and_downgrade(suite: Suite) {
+pub(super) fn upgrade_and_downgrade(suite: Suite) {
     let host = Untouched::new(Host::fresh(suite).repo(Repo::Classic).boot());
     host.install().env(PROXY_VERSION, "1.1.10").run().exits(0);
     host.host.has("7.58.2", "1.1.10");
@@ -71,8 +80,12 @@ fn upgrade_and_downgrade(suite: Suite) {
     let before = host.host.asking_tree();
     upgrade();
     host.host.asking_changed_nothing_since(&before);
-    let requests = host.host.requests("apt.datadoghq.com");
-    assert!(requests.len() == 1 && requests[0].contains("InRelease 304 "), "{requests:#?}");
+    let requests = host.host.requests(suite.repository_host());
+    if suite.is_rpm() {
+        assert!(!requests.iter().any(|request| request.contains(".rpm ")), "{requests:#?}");
+    } else {
+        assert!(requests.len() == 1 && requests[0].contains("InRelease 304 "), "{requests:#?}");
+    }
 
     let lower = || host.install().env(MINOR, "58").env(PROXY_VERSION, "1.1.10");
     host.refuses(lower(), 2, &["7.78.1", "7.58.2", "--allow-downgrade"]);
@@ -97,13 +110,22 @@ fn versions_go_up_and_down_when_asked_on_trixie() {
 
 #[test]
 fn what_is_on_hold_moves_only_with_a_word_about_the_hold() {
-    let host = Untouched::new(Host::fresh(Suite::Bookworm).repo(Repo::Classic).boot());
+    what_is_on_hold(Suite::Bookworm);
+}
+
+pub(super) fn what_is_on_hold(suite: Suite) {
+    let host = Untouched::new(Host::fresh(suite).repo(Repo::Classic).boot());
     host.host.asked(&["install", "--hold"]).run().exits(0);
     assert_eq!(host.host.on_hold(), "datadog-agent datadog-fips-proxy");
     host.host.changed_by(&["install", "--hold"], false);
     host.host.changed_by(&["install"], false);
     host.host.serve(Repo::Good);
-    host.host.sh("apt-get -qq update && apt-get -qqy upgrade");
+    // The package manager itself leaves them alone.
+    host.host.sh(match suite {
+        Suite::El9 => "dnf -qy --refresh upgrade",
+        Suite::Sles15 => "zypper -qn refresh && zypper -qn update",
+        _ => "apt-get -qq update && apt-get -qqy upgrade",
+    });
     host.host.has("7.58.2", "1.1.14");
     host.refuses(host.host.asked(&["install", "--upgrade"]), 4, &["datadog-agent", "on hold", "7.78.1", "--hold=off"]);
     host.host.changed_by(&["install", "--upgrade", "--hold"], true);

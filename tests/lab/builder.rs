@@ -2,7 +2,7 @@
 
 use super::{Host, KEY, Keys, Repo, Suite, host_sh, set};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Made by [`Host::fresh`]; [`boot`](Builder::boot) makes the host.
@@ -149,8 +149,12 @@ impl Builder {
 
         let mut debs: Vec<String> = self.agent.iter().map(|v| format!("datadog-agent_{v}-1")).collect();
         debs.extend(self.packages);
+        if host.suite().is_rpm() {
+            // Whoever reads rpm's database makes files beside it.
+            host.sh("rpm -qa > /dev/null; touch /var/cache");
+        }
         for deb in debs {
-            install(&host, &set().join(format!("debs/{deb}_amd64.deb")));
+            install(&host, &deb);
         }
         let own_yaml = self.files.iter().any(|f| f.path == "/etc/datadog-agent/datadog.yaml");
         for file in &self.files {
@@ -170,8 +174,14 @@ impl Builder {
     }
 }
 
-fn install(host: &Host, deb: &Path) {
-    let inside = "/var/cache/apt/archives/lab.deb";
-    fs::copy(deb, host.path(inside)).unwrap_or_else(|e| panic!("{}: {e}", deb.display()));
-    host.sh(&format!("dpkg -i {inside} && rm {inside}"));
+fn install(host: &Host, package: &str) {
+    let (file, inside, install) = if host.suite().is_rpm() {
+        // Debian's rpm wants to be told that it may.
+        (format!("rpms/signing/{package}_amd64.rpm"), "/var/cache/lab.rpm", "rpm -i --force-debian --nosignature")
+    } else {
+        (format!("debs/{package}_amd64.deb"), "/var/cache/lab.deb", "dpkg -i")
+    };
+    let file = set().join(file);
+    fs::copy(&file, host.path(inside)).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    host.sh(&format!("{install} {inside} && rm {inside}"));
 }

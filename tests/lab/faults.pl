@@ -33,8 +33,8 @@ sub answer {
         last if $line =~ /^\s*$/;
         $range = $line if $line =~ /^range:/i;
     }
-    my ($fault, $path) = $request =~ m{^GET /(\w+)(/\S*)} or return;
-    my $wrong = $faulty{$fault} && $path =~ $faulty{$fault};
+    my ($verb, $fault, $path) = $request =~ m{^(GET|HEAD) /(\w+)(/\S*)} or return;
+    my $wrong = $verb eq 'GET' && $faulty{$fault} && $path =~ $faulty{$fault};
     if ($wrong && $fault ne 'halt') {
         my $piece = $fault eq 'drip' ? "x\n" : "Origin: x\n" x 5000;
         print $client "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -44,7 +44,7 @@ sub answer {
         return;
     }
     my $good = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 80) or return;
-    print $good "GET $path HTTP/1.0\r\nHost: $host\r\n$range\r\n";
+    print $good "$verb $path HTTP/1.0\r\nHost: $host\r\n$range\r\n";
     local $/;
     my $answer = <$good> // '';
     my $head = index($answer, "\r\n\r\n") + 4;

@@ -35,16 +35,46 @@ pub enum Suite {
     Bookworm,
     /// Debian 13: apt 3.0 with sqv, systemd 257.
     Trixie,
+    /// A stand-in for Red Hat 9 on the programs of Debian 12: dnf 4.14.
+    El9,
+    /// A stand-in for SLES 15 on the programs of Debian 12: zypper 1.14.
+    Sles15,
 }
 
 impl Suite {
-    pub const ALL: [Suite; 3] = [Suite::Bullseye, Suite::Bookworm, Suite::Trixie];
+    pub const ALL: [Suite; 5] = [Suite::Bullseye, Suite::Bookworm, Suite::Trixie, Suite::El9, Suite::Sles15];
 
     pub fn name(self) -> &'static str {
         match self {
             Suite::Bullseye => "bullseye",
             Suite::Bookworm => "bookworm",
             Suite::Trixie => "trixie",
+            Suite::El9 => "el9",
+            Suite::Sles15 => "sles15",
+        }
+    }
+
+    /// Whether packages are rpms there.
+    pub fn is_rpm(self) -> bool {
+        matches!(self, Suite::El9 | Suite::Sles15)
+    }
+
+    /// The vendor's host that packages come from.
+    pub fn repository_host(self) -> &'static str {
+        if self.is_rpm() { "yum.datadoghq.com" } else { "apt.datadoghq.com" }
+    }
+
+    /// The variable that names another repository.
+    pub fn repository_variable(self) -> &'static str {
+        if self.is_rpm() { "TESTING_YUM_URL" } else { "TESTING_APT_URL" }
+    }
+
+    /// Where the repository's entry and its keyring belong.
+    pub fn repository_files(self) -> [&'static str; 2] {
+        match self {
+            Suite::El9 => ["/etc/yum.repos.d/datadog.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-datadog"],
+            Suite::Sles15 => ["/etc/zypp/repos.d/datadog.repo", "/etc/pki/rpm-gpg/RPM-GPG-KEY-datadog"],
+            _ => ["/etc/apt/sources.list.d/datadog.list", "/usr/share/keyrings/datadog-archive-keyring.gpg"],
         }
     }
 }
@@ -57,7 +87,7 @@ pub const MIRROR_PASSWORD: &str = "m1rror-passw0rd/5ecret";
 pub const PROXY: &str = "http://127.0.0.1:3128";
 pub const PROXY_PASSWORD: &str = "proxy-passw0rd-5ecret";
 
-/// What apt.datadoghq.com (and apt.mirror.test) serves.
+/// What apt.datadoghq.com and yum.datadoghq.com (and apt.mirror.test) serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repo {
     /// Agents 7.40.1, 7.44.1, 7.58.2 and 7.78.1, proxies 1.1.10 and 1.1.14, signing keys 1.4.0.
@@ -72,7 +102,7 @@ pub enum Repo {
     Postinst,
     /// As `Classic`, and 7.59.0 with a release candidate of it, 7.59.0~rc.5.
     Candidate,
-    /// As `Good`, signed by the next key.
+    /// As `Good`, signed by the next key: the index, and the packages where they are rpms.
     Rotated,
     /// As `Classic`, made long before `Good`.
     Older,
@@ -80,12 +110,16 @@ pub enum Repo {
     Stranger,
     /// Signed by a key that has expired.
     Expired,
-    /// Neither InRelease nor Release.gpg.
+    /// Neither InRelease nor Release.gpg, or no repomd.xml.asc.
     Unsigned,
-    /// `Packages` was changed after it was signed.
+    /// `Packages`, or primary.xml, was changed after it was signed.
     Tampered,
+    /// rpm only: repomd.xml itself was changed after it was signed.
+    Forged,
     /// The 7.78.1 package was changed; the index is honest.
     TamperedPackage,
+    /// rpm only: the rpms are signed by a key that nobody trusts; the index is honest.
+    StrangePackage,
     /// Nothing at all: 404.
     Missing,
     /// One Agent 7.58.9 of the real one's size; made by `script/lab --full`.
@@ -107,7 +141,9 @@ impl Repo {
             Repo::Expired => "expired",
             Repo::Unsigned => "unsigned",
             Repo::Tampered => "tampered",
+            Repo::Forged => "forged",
             Repo::TamperedPackage => "tampered-package",
+            Repo::StrangePackage => "strange-package",
             Repo::Missing => "missing",
             Repo::Full => "full",
         }

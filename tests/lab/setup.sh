@@ -26,7 +26,7 @@ if [ ! -e "$SET/ready" ]; then
     say "building the keys, packages and repositories"
     discard "$SET"
     mkdir -p "$SET"
-    for part in keys mirror debs repos; do
+    for part in keys mirror debs repos rpms rpm-repos; do
         "$SETUP/$part.sh" 9>&- || die "building the $part failed"
     done
     touch "$SET/ready"

@@ -186,7 +186,8 @@ fn movable(parsed: &Parsed, section: &Section, dots: &[Dotted]) -> Result<(), Re
             Refusal::at(line, format!("`{}` {why}", d.entry.name))
                 .hint("write it as a nested section by hand, then run again")
         };
-        if section.is_flow() || !replace::starts_line(parsed, d.entry) {
+        let in_one_line = d.entry.key.span.end <= parsed.lines.span(first_line(parsed, d.entry)).end;
+        if section.is_flow() || !replace::starts_line(parsed, d.entry) || !in_one_line {
             return Err(refuse("is a dotted key that cannot be made into a section here"));
         }
         if dots.iter().any(|o| !o.parts[0].eq(d.parts[0])) {

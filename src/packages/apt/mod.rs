@@ -11,16 +11,15 @@ mod transaction;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::context;
 
 pub use files::read_file;
-pub use index::{Available, Candidate, Needs};
 pub use reach::credential_file;
 pub use transaction::{download, hold, install, remove};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
-use crate::packages::Session;
+use crate::packages::{Available, Session, render};
 use explain::{Holder, Lock, lock_in};
 
 /// An apt repository that is signed by the keys of its own keyring.
@@ -45,6 +44,10 @@ const INDEX_DEADLINE: Duration = Duration::from_secs(120);
 const INDEX_LIMIT: u64 = 64 << 20;
 const LISTS_LIMIT: u64 = 1 << 30;
 
+/// Where the vendor's own script and packages put the entry and the keyring.
+pub const LIST: &str = "/etc/apt/sources.list.d/datadog.list";
+pub const KEYRING: &str = "/usr/share/keyrings/datadog-archive-keyring.gpg";
+
 const ROOT_FILE: Attributes = Attributes { uid: 0, gid: 0, mode: 0o644 };
 const ROOT_FOLDER: Attributes = Attributes { mode: 0o755, ..ROOT_FILE };
 
@@ -56,8 +59,8 @@ impl Repository {
             suite: "stable".into(),
             component: "7".into(),
             architecture: architecture.into(),
-            keyring: "/usr/share/keyrings/datadog-archive-keyring.gpg".into(),
-            list: "/etc/apt/sources.list.d/datadog.list".into(),
+            keyring: KEYRING.into(),
+            list: LIST.into(),
             text: None,
             keyring_stays: false,
         }
@@ -138,7 +141,7 @@ pub fn verify(session: Session, repository: &Repository, keyring: &[u8], names: 
         let path = at("state/lists").join(&name);
         if name.to_string_lossy().ends_with(&ending) {
             found = true;
-            available.add(&host.read_text(path)?.unwrap_or_default(), names);
+            index::read(&mut available, &host.read_text(path)?.unwrap_or_default(), names);
         }
     }
     if !found {
@@ -269,16 +272,6 @@ fn process_name(session: Session, pid: u32) -> String {
         Some(name) => format!("process {pid} ({})", name.trim()),
         None => format!("process {pid}"),
     }
-}
-
-fn render(template: &str, values: minijinja::Value) -> Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let text = environment
-        .render_str(template, values)
-        .map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))?;
-    // minijinja takes the last line end away.
-    Ok(text + "\n")
 }
 
 #[cfg(test)]

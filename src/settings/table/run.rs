@@ -105,7 +105,7 @@ pub(super) const RUN: &[Setting] = &[
         "repo_url",
         &["DD_REPO_URL", "REPO_URL"],
         Address,
-        "Domain of the package repositories: packages come from https://apt.DOMAIN/.",
+        "Domain of the package repositories: packages come from https://apt.DOMAIN/ or https://yum.DOMAIN/.",
     )
     .default("datadoghq.com"),
     Setting::new(
@@ -134,11 +134,9 @@ pub(super) const RUN: &[Setting] = &[
     Setting::new("apt_repo_version", &["TESTING_APT_REPO_VERSION"], Text, "Suite and component of the apt repository.")
         .default("stable 7"),
     Setting::new("yum_url", &["TESTING_YUM_URL"], Address, "Address of the rpm repository.")
-        .default("yum.datadoghq.com")
-        .idle("packages come from the apt repository here"),
+        .default("yum.datadoghq.com"),
     Setting::new("yum_version_path", &["TESTING_YUM_VERSION_PATH"], Text, "Path of the rpm repository under its address.")
-        .default("stable/7")
-        .idle("packages come from the apt repository here"),
+        .default("stable/7"),
     Setting::new("keys_url", &["TESTING_KEYS_URL"], Address, "Address of the signing keys, with or without https://.")
         .default("keys.datadoghq.com")
         .better("keys are checked against pinned fingerprints, wherever they come from"),

@@ -4,11 +4,22 @@
 set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/lab/setup/rpm-base.sh
+. "$SETUP/rpm-base.sh"
 
-suites=(bookworm trixie bullseye)
+suites=(bookworm trixie bullseye el9 sles15)
 include=systemd,systemd-sysv,dbus,ca-certificates,procps,iproute2,haproxy,passwd,adduser,perl-base
-hash=$(inputs bases.sh)-$(sha256sum < "$TLS/ca.crt" | cut -c1-8)
+authority=$(sha256sum < "$TLS/ca.crt" | cut -c1-8)
+debian=$(inputs bases.sh)-$authority
+rpm=$(inputs bases.sh rpm-base.sh)-$authority
 mkdir -p "$LAB/base"
+
+hash_of() {
+    case "$1" in
+        el9 | sles15) echo "$rpm" ;;
+        *) echo "$debian" ;;
+    esac
+}
 
 finish() {
     local root=$1 unit
@@ -32,22 +43,30 @@ finish() {
 }
 
 build() {
-    local suite=$1 root=$LAB/base/$1-$hash
+    local suite=$1 root packages=$include from=$1
+    root=$LAB/base/$1-$(hash_of "$1")
+    case "$suite" in
+        el9 | sles15)
+            from=bookworm
+            packages=$(rpm_packages "$suite")
+            ;;
+    esac
     # What a build that was killed left behind: its mounts go first.
     ! mountpoint -q "$root.new/proc" || umount -R -l "$root.new/proc"
     ! mountpoint -q "$root.new/sys" || umount -R -l "$root.new/sys"
     ! mountpoint -q "$root.new/dev" || umount -R -l "$root.new/dev"
     discard "$root.new"
     say "building the base system $suite"
-    mmdebstrap --quiet --variant=minbase --include="$include" "$suite" "$root.new" > "$LAB/base/$suite.log" 2>&1 ||
+    mmdebstrap --quiet --variant=minbase --include="$packages" "$from" "$root.new" > "$LAB/base/$suite.log" 2>&1 ||
         die "mmdebstrap $suite failed: $(tail -n 3 "$LAB/base/$suite.log")"
     finish "$root.new"
+    [ "$from" = "$suite" ] || become_rpm "$root.new" "$suite"
     mv "$root.new" "$root"
 }
 
 wanted=()
 for suite in "${suites[@]}"; do
-    [ -d "$LAB/base/$suite-$hash" ] || wanted+=("$suite")
+    [ -d "$LAB/base/$suite-$(hash_of "$suite")" ] || wanted+=("$suite")
 done
 # Two at a time: that is what a small machine gains from.
 failed=
@@ -64,11 +83,12 @@ done
 [ -z "$failed" ] || exit 1
 
 for suite in "${suites[@]}"; do
-    [ "$(readlink "$LAB/base/$suite" || true)" = "$suite-$hash" ] || ln -sfn "$suite-$hash" "$LAB/base/$suite"
+    target=$suite-$(hash_of "$suite")
+    [ "$(readlink "$LAB/base/$suite" || true)" = "$target" ] || ln -sfn "$target" "$LAB/base/$suite"
 done
 for old in "$LAB"/base/*-*; do
     case "$old" in
-        *-"$hash") continue ;;
+        *-"$debian" | *-"$rpm") continue ;;
     esac
     # Another checkout's current base, for a week.
     [ -n "$(find "$old" -maxdepth 0 -mtime +7)" ] || continue

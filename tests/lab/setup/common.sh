@@ -19,7 +19,7 @@ inputs() {
     )
 }
 
-SET=${SET:-$LAB/set-$(inputs keys.sh mirror.sh package.sh debs.sh repository.sh repos.sh full.sh ../packages)}
+SET=${SET:-$LAB/set-$(inputs keys.sh mirror.sh package.sh debs.sh repository.sh repos.sh rpms.sh rpm-repos.sh full.sh ../packages)}
 TLS=${TLS:-$LAB/tls-$(inputs tls.sh)}
 export LAB SETUP SET TLS
 

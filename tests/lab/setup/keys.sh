@@ -42,7 +42,7 @@ gpg --batch --quiet --armor --export "$revoked" > "$keys/revoked.asc"
 gpg --batch --quiet --export "$revoked" > "$keys/revoked.gpg"
 cat "$keys/signing.gpg" "$keys/next.gpg" > "$keys/keyring.gpg"
 
-files=(DATADOG_APT_KEY_CURRENT DATADOG_APT_KEY_06462314 DATADOG_APT_KEY_C0962C7D DATADOG_APT_KEY_F14F620E DATADOG_APT_KEY_382E94DE)
+files=(DATADOG_APT_KEY_{CURRENT,06462314,C0962C7D,F14F620E,382E94DE} DATADOG_RPM_KEY_{CURRENT,4F09D16B,B01082D3,FD4BF915,E09422B3})
 serve() {
     mkdir -p "$SET/key-host/$1"
     cp "$keys/$2.asc" "$SET/key-host/$1/$3.public"
@@ -57,6 +57,11 @@ serve good next DATADOG_APT_KEY_06462314
 serve good signing DATADOG_APT_KEY_C0962C7D
 serve good expired DATADOG_APT_KEY_F14F620E
 serve good expired DATADOG_APT_KEY_382E94DE
+serve good signing DATADOG_RPM_KEY_CURRENT
+serve good next DATADOG_RPM_KEY_4F09D16B
+serve good signing DATADOG_RPM_KEY_B01082D3
+serve good expired DATADOG_RPM_KEY_FD4BF915
+serve good expired DATADOG_RPM_KEY_E09422B3
 mkdir -p "$SET/key-host/notfound" "$SET/key-host/html" "$SET/key-host/empty"
 for file in "${files[@]}"; do
     echo '<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in to the guest network.</body></html>' \

@@ -11,6 +11,8 @@ needed=(
     nginx:nginx-light
     apt-ftparchive:apt-utils
     dpkg-deb:dpkg
+    rpmbuild:rpm
+    createrepo_c:createrepo-c
     gpg:gnupg
     ip:iproute2
     openssl:openssl
