@@ -151,7 +151,7 @@ impl Trial {
         }
         let mut wrong = end_state(&host).changes_since(&expected.state);
         wrong.extend(seen);
-        let strays = host.sh("find / /run -xdev \\( -name 'tmp-*' -o -name '.ddinstall*' \\) -print; ls -d /run/systemd/system/*.d 2>/dev/null || true");
+        let strays = host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print; ls -d /run/systemd/system/*.d 2>/dev/null || true");
         wrong.extend(strays.lines().map(|line| format!("left behind: {line}")));
         if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{run}")) }
     }

@@ -37,7 +37,7 @@ fn uninstall(host: &Host, args: &[&str]) -> Run {
 fn nothing_of_ours_is_left(host: &Host) {
     assert!(!host.exists("/var/lib/ddinstall"));
     assert!(host.exists("/var/log/ddinstall"));
-    assert_eq!(host.sh("find / /run -xdev \\( -name 'tmp-*' -o -name '.ddinstall*' \\) -print"), "");
+    assert_eq!(host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print"), "");
 }
 
 fn a_fresh_host_is_fresh_again(suite: Suite) {
