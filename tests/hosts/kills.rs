@@ -330,8 +330,9 @@ fn a_killed_run_is_finished_by_the_next() {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();
                     let outcome = std::panic::catch_unwind(|| trial.run());
-                    eprintln!("{trial:?}: {:.1} s", begun.elapsed().as_secs_f64());
                     let outcome = outcome.unwrap_or_else(|_| Err("the trial itself failed; see above".into()));
+                    let word = if outcome.is_ok() { "recovered" } else { "NOT RECOVERED" };
+                    eprintln!("{trial:?}: {word} in {:.1} s", begun.elapsed().as_secs_f64());
                     if let Err(why) = outcome {
                         failures.lock().expect("lock").push(format!("{trial:?}: {why}"));
                     }
