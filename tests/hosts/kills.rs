@@ -301,6 +301,11 @@ fn trials() -> Vec<Trial> {
         }
         return all;
     }
+    for n in 0..LONG {
+        let suite = Suite::ALL[n % 3];
+        let existing = n / 3 % 3 == 2;
+        all.push(Trial { suite, existing, victim: victims[n / 9 % 3], when: When::Part(random.part()) });
+    }
     for (suite, existing) in [(Suite::Bookworm, false), (Suite::Bookworm, true)] {
         for number in 1..=reference(suite, existing).boundaries {
             for (n, victim) in victims.into_iter().enumerate() {
@@ -310,11 +315,6 @@ fn trials() -> Vec<Trial> {
                 }
             }
         }
-    }
-    for n in 0..LONG {
-        let suite = Suite::ALL[n % 3];
-        let existing = n / 3 % 3 == 2;
-        all.push(Trial { suite, existing, victim: victims[n / 9 % 3], when: When::Part(random.part()) });
     }
     all
 }
