@@ -1,6 +1,6 @@
 //! The request that most tests make, and what they look at afterwards.
 
-use crate::lab::{Host, Invocation, KEY, Run, Tree, fingerprint};
+use crate::lab::{Host, Invocation, KEY, Run, Suite, Tree, fingerprint};
 use serde_json::Value;
 use std::process::Command;
 
@@ -84,6 +84,15 @@ impl Host {
     /// The package manager forgets the index. (apt takes none that is older than the one it knows.)
     pub fn forget_index(&self) {
         self.sh("rm -rf /var/lib/apt/lists/* /var/cache/dnf/* /var/cache/zypp/*");
+    }
+
+    /// The package manager reads the index, and forgets the packages that it downloaded.
+    pub fn forget_packages(&self) {
+        self.sh(match self.suite() {
+            Suite::El9 => "dnf -q --refresh makecache && find /var/cache/dnf -name '*.rpm' -delete",
+            Suite::Sles15 => "zypper -q refresh && find /var/cache/zypp -name '*.rpm' -delete",
+            _ => "apt-get -q update && rm -f /var/cache/apt/archives/*.deb",
+        });
     }
 
     pub fn installed(&self, package: &str) -> Option<String> {

@@ -40,7 +40,7 @@ fn nothing_of_ours_is_left(host: &Host) {
     assert_eq!(host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print"), "");
 }
 
-fn a_fresh_host_is_fresh_again(suite: Suite) {
+pub(super) fn a_fresh_host_is_fresh_again(suite: Suite) {
     let host = Host::fresh(suite).boot();
     let before = host.state();
     host.install().exits(0);
@@ -71,7 +71,11 @@ fn a_fresh_host_is_fresh_again_trixie() {
 
 #[test]
 fn two_runs_over_an_existing_agent_are_taken_back_one_by_one() {
-    let host = existing(Suite::Bookworm, "7.58.2");
+    two_runs_one_by_one(Suite::Bookworm);
+}
+
+pub(super) fn two_runs_one_by_one(suite: Suite) {
+    let host = existing(suite, "7.58.2");
     let before = host.state();
     host.install().exits(0);
     let first = host.state();
@@ -93,7 +97,11 @@ fn two_runs_over_an_existing_agent_are_taken_back_one_by_one() {
 
 #[test]
 fn an_upgrade_is_taken_back() {
-    let host = existing(Suite::Bookworm, "7.44.1");
+    upgraded_and_back(Suite::Bookworm);
+}
+
+pub(super) fn upgraded_and_back(suite: Suite) {
+    let host = existing(suite, "7.44.1");
     host.sh("systemctl disable datadog-agent-trace");
     let before = host.state();
     host.asked(&["install", "--upgrade"]).run().exits(0);
@@ -104,10 +112,14 @@ fn an_upgrade_is_taken_back() {
 
 #[test]
 fn a_version_that_is_not_to_be_had_any_more_is_named() {
-    let host = existing(Suite::Bookworm, "7.44.1");
+    a_version_that_is_gone(Suite::Bookworm);
+}
+
+pub(super) fn a_version_that_is_gone(suite: Suite) {
+    let host = existing(suite, "7.44.1");
     host.asked(&["install", "--upgrade"]).run().exits(0);
     host.serve(Repo::Old);
-    host.sh("apt-get -q update && rm -f /var/cache/apt/archives/*.deb");
+    host.forget_packages();
     let run = rollback(&host).exits(5).says("datadog-agent 1:7.44.1-1");
     assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.78.1-1"), "{run}");
     assert_eq!(host.read(DATADOG), OPERATORS);
@@ -117,7 +129,11 @@ fn a_version_that_is_not_to_be_had_any_more_is_named() {
 
 #[test]
 fn what_the_operator_did_since_stays_and_is_named() {
-    let host = Host::fresh(Suite::Bookworm).boot();
+    work_of_the_operator(Suite::Bookworm);
+}
+
+pub(super) fn work_of_the_operator(suite: Suite) {
+    let host = Host::fresh(suite).boot();
     host.install().exits(0);
     host.sh(&format!("echo '# mine' >> {DATADOG}"));
     let own = "/etc/datadog-agent/conf.d/nginx.d/conf.yaml";
@@ -129,7 +145,7 @@ fn what_the_operator_did_since_stays_and_is_named() {
         assert!(run.stdout.contains(&format!("left: {path} stays")), "{path}\n{run}");
         assert!(host.exists(path), "{path}");
     }
-    for path in [SYSPROBE, PROXY_CFG, PROXY_LOGS, "/etc/apt/sources.list.d/datadog.list"] {
+    for path in [SYSPROBE, PROXY_CFG, PROXY_LOGS, suite.repository_files()[0]] {
         assert!(!host.exists(path), "{path}");
     }
     assert_eq!((host.installed("datadog-agent"), host.installed("datadog-fips-proxy")), (None, None));
@@ -137,7 +153,11 @@ fn what_the_operator_did_since_stays_and_is_named() {
 
 #[test]
 fn uninstalled_configuration_stays_unless_it_is_purged() {
-    let host = Host::fresh(Suite::Bookworm).boot();
+    uninstalled_and_purged(Suite::Bookworm);
+}
+
+pub(super) fn uninstalled_and_purged(suite: Suite) {
+    let host = Host::fresh(suite).boot();
     let before = host.state();
     host.install().exits(0);
     host.asked(&["install", "--env", "prod"]).run().exits(0);
@@ -163,7 +183,11 @@ fn uninstalled_configuration_stays_unless_it_is_purged() {
 
 #[test]
 fn purged_a_host_is_as_it_was() {
-    let host = Host::fresh(Suite::Trixie).boot();
+    purged(Suite::Trixie);
+}
+
+pub(super) fn purged(suite: Suite) {
+    let host = Host::fresh(suite).boot();
     let before = host.state();
     host.install().exits(0);
     host.asked(&["install", "--env", "prod"]).run().exits(0);
@@ -177,7 +201,11 @@ fn purged_a_host_is_as_it_was() {
 
 #[test]
 fn an_agent_that_was_there_before_us_stays() {
-    let host = existing(Suite::Bullseye, "7.58.2");
+    an_agent_before_us(Suite::Bullseye);
+}
+
+pub(super) fn an_agent_before_us(suite: Suite) {
+    let host = existing(suite, "7.58.2");
     let before = host.state();
     host.install().exits(0);
     host.asked(&["install", "--env", "prod", "--upgrade"]).run().exits(0);

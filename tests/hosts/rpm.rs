@@ -8,6 +8,10 @@ use super::repository::{
     a_lock_for_a_while, a_lock_for_ever, a_rotated_key, a_slow_download, an_older_index, another_package,
     entries_of_other_tools, no_end,
 };
+use super::rollback::{
+    a_fresh_host_is_fresh_again, a_version_that_is_gone, an_agent_before_us, purged, two_runs_one_by_one,
+    uninstalled_and_purged, upgraded_and_back, work_of_the_operator,
+};
 use super::second_run::a_second_run_is_quiet;
 use super::services::{
     a_crash_is_taken_back, a_failing_script_is_taken_back, a_package_is_not_installed, an_agent_runs_again,
@@ -278,4 +282,84 @@ fn entries_of_other_tools_are_named_and_never_doubled_on_el9() {
 #[test]
 fn entries_of_other_tools_are_named_and_never_doubled_on_sles15() {
     entries_of_other_tools(Suite::Sles15);
+}
+
+#[test]
+fn a_fresh_host_is_fresh_again_on_el9() {
+    a_fresh_host_is_fresh_again(Suite::El9);
+}
+
+#[test]
+fn a_fresh_host_is_fresh_again_on_sles15() {
+    a_fresh_host_is_fresh_again(Suite::Sles15);
+}
+
+#[test]
+fn two_runs_over_an_existing_agent_are_taken_back_one_by_one_on_el9() {
+    two_runs_one_by_one(Suite::El9);
+}
+
+#[test]
+fn two_runs_over_an_existing_agent_are_taken_back_one_by_one_on_sles15() {
+    two_runs_one_by_one(Suite::Sles15);
+}
+
+#[test]
+fn an_upgrade_is_taken_back_on_el9() {
+    upgraded_and_back(Suite::El9);
+}
+
+#[test]
+fn an_upgrade_is_taken_back_on_sles15() {
+    upgraded_and_back(Suite::Sles15);
+}
+
+#[test]
+fn a_version_that_is_not_to_be_had_any_more_is_named_on_el9() {
+    a_version_that_is_gone(Suite::El9);
+}
+
+#[test]
+fn a_version_that_is_not_to_be_had_any_more_is_named_on_sles15() {
+    a_version_that_is_gone(Suite::Sles15);
+}
+
+#[test]
+fn what_the_operator_did_since_stays_and_is_named_on_el9() {
+    work_of_the_operator(Suite::El9);
+}
+
+#[test]
+fn what_the_operator_did_since_stays_and_is_named_on_sles15() {
+    work_of_the_operator(Suite::Sles15);
+}
+
+#[test]
+fn uninstalled_configuration_stays_unless_it_is_purged_on_el9() {
+    uninstalled_and_purged(Suite::El9);
+}
+
+#[test]
+fn uninstalled_configuration_stays_unless_it_is_purged_on_sles15() {
+    uninstalled_and_purged(Suite::Sles15);
+}
+
+#[test]
+fn purged_a_host_is_as_it_was_on_el9() {
+    purged(Suite::El9);
+}
+
+#[test]
+fn purged_a_host_is_as_it_was_on_sles15() {
+    purged(Suite::Sles15);
+}
+
+#[test]
+fn an_agent_that_was_there_before_us_stays_on_el9() {
+    an_agent_before_us(Suite::El9);
+}
+
+#[test]
+fn an_agent_that_was_there_before_us_stays_on_sles15() {
+    an_agent_before_us(Suite::Sles15);
 }
