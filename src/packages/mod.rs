@@ -258,11 +258,11 @@ impl Manager {
     }
 
     /// Reads a package file, and checks its signature where the package manager can. What is none is exit code 2, a bad
-    /// signature 5.
+    /// signature 5, and so is for zypper one that cannot be checked: it installs no such file.
     pub fn read_file(self, session: Session, path: &Path) -> Result<LocalPackage> {
         match self {
             Manager::Apt => apt::read_file(session, path),
-            Manager::Dnf | Manager::Zypper => rpm::read_file(session, path),
+            Manager::Dnf | Manager::Zypper => rpm::read_file(self, session, path),
         }
     }
 

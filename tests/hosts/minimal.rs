@@ -13,11 +13,21 @@ fn lab_authority(host: &Host) -> String {
 #[test]
 fn no_curl_no_gnupg_no_procps_no_lsb_release_and_no_sudo() {
     for suite in Suite::ALL {
-        let host = Host::fresh(suite).boot();
-        host.sh("dpkg --purge --force-depends procps curl wget gnupg gpg lsb-release sudo 2>&1");
-        host.sh(&format!("for name in {HELPERS}; do ! command -v $name || exit 1; done"));
-        host.install().exits(0);
-        host.verify().exits(0);
+        let host = Untouched::new(Host::fresh(suite).boot());
+        let lacking = match suite.is_rpm() {
+            true => {
+                format!("mv $(command -v gpg) /root; rm -f $(for name in {HELPERS}; do command -v $name || true; done)")
+            }
+            false => "dpkg --purge --force-depends procps curl wget gnupg gpg lsb-release sudo 2>&1".into(),
+        };
+        host.host.sh(&lacking);
+        host.host.sh(&format!("for name in {HELPERS}; do ! command -v $name || exit 1; done"));
+        if suite.is_rpm() {
+            host.refuses(host.install(), 4, &["there is no gpg", "gnupg2"]);
+            host.host.sh("mv /root/gpg /usr/bin");
+        }
+        host.host.install().exits(0);
+        host.host.verify().exits(0);
     }
 }
 

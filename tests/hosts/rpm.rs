@@ -3,6 +3,8 @@
 use super::existing_agent::it_keeps_every_line_of_its_operator;
 use super::fresh::becomes_fips_and_cws;
 use super::interrupted::{a_stop_takes_it_back, the_next_run_finishes};
+use super::network::{from_a_private_mirror, through_a_proxy};
+use super::package_files::{files_take_the_place_of_the_repository, signatures_of_rpms};
 use super::refusals::{files_say_against_it, no_key_is_given, no_room, repositories_that_cannot_be_trusted};
 use super::repository::{
     a_lock_for_a_while, a_lock_for_ever, a_rotated_key, a_slow_download, an_older_index, another_package,
@@ -362,4 +364,44 @@ fn an_agent_that_was_there_before_us_stays_on_el9() {
 #[test]
 fn an_agent_that_was_there_before_us_stays_on_sles15() {
     an_agent_before_us(Suite::Sles15);
+}
+
+#[test]
+fn through_a_proxy_that_wants_a_password_on_el9() {
+    through_a_proxy(Suite::El9, "HTTPS_PROXY");
+}
+
+#[test]
+fn through_a_proxy_that_wants_a_password_on_sles15() {
+    through_a_proxy(Suite::Sles15, "DD_REPO_PROXY");
+}
+
+#[test]
+fn from_a_private_mirror_on_el9() {
+    from_a_private_mirror(Suite::El9);
+}
+
+#[test]
+fn from_a_private_mirror_on_sles15() {
+    from_a_private_mirror(Suite::Sles15);
+}
+
+#[test]
+fn files_take_the_place_of_the_repository_on_el9() {
+    files_take_the_place_of_the_repository(Suite::El9);
+}
+
+#[test]
+fn files_take_the_place_of_the_repository_on_sles15() {
+    files_take_the_place_of_the_repository(Suite::Sles15);
+}
+
+#[test]
+fn signatures_of_package_files_on_el9() {
+    signatures_of_rpms(Suite::El9);
+}
+
+#[test]
+fn signatures_of_package_files_on_sles15() {
+    signatures_of_rpms(Suite::Sles15);
 }

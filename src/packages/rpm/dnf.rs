@@ -52,7 +52,7 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
     }
     // yum calls it a failure where one of the names is unknown.
     if !old || available.is_empty() {
-        explain::index(&output, &repository.url)?;
+        explain::index(host, &output, &repository.url)?;
     }
     Ok(available)
 }
@@ -72,14 +72,14 @@ pub(super) fn refresh(session: Session) -> Result<Output> {
 pub(super) fn download(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
     let reach = Reach::host(session, Manager::Dnf, Some(change))?;
     transactions(session, specs, |verb, words| {
-        let command = reach.tell(transaction(session, change)).args([verb, "--downloadonly"]).args(words);
+        let command = reach.tell(transaction(session, specs, change)).args([verb, "--downloadonly"]).args(words);
         command.deadline(session.access.deadline).run(session.host)
     })
 }
 
 pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<Output> {
     transactions(session, specs, |verb, words| {
-        let command = transaction(session, change).args(["-C", verb]).args(words);
+        let command = transaction(session, specs, change).args(["-C", verb]).args(words);
         let progress = |_, line: &str| {
             if let Some(percent) = progress(line) {
                 session.events.progress("install", Some(percent));
@@ -89,9 +89,11 @@ pub(super) fn install(session: Session, specs: &[PackageSpec], change: Change) -
     })
 }
 
-fn transaction<'a>(session: Session<'a>, change: Change) -> Command<'a> {
+fn transaction<'a>(session: Session<'a>, specs: &[PackageSpec], change: Change) -> Command<'a> {
     let best = (!is_old(session.host)).then_some("--best");
-    dnf(session).args(best).args(change.held.then_some("--disableplugin=versionlock"))
+    // It has a repository without keys, on which dnf ends where rpm knows no key yet.
+    let files = specs.iter().any(|spec| spec.file.is_some()).then_some("--disableplugin=local");
+    dnf(session).args(best).args(change.held.then_some("--disableplugin=versionlock")).args(files)
 }
 
 /// One transaction. The old yum alone has another command for a package that is to be lowered, and so takes two.

@@ -1,7 +1,8 @@
 //! What dnf, yum, zypper and rpm say, as the operator should read it.
 
 use crate::error::{Error, Kind, Result};
-use crate::host::Output;
+use crate::host::process::is_installed;
+use crate::host::{Host, Output};
 use crate::net::redact;
 use crate::packages::Session;
 use crate::packages::lock::Lock;
@@ -31,7 +32,7 @@ fn all(output: &Output) -> String {
 }
 
 /// Whether the index was read.
-pub fn index(output: &Output, url: &str) -> Result<()> {
+pub fn index(host: &Host, output: &Output, url: &str) -> Result<()> {
     if output.success() {
         return Ok(());
     }
@@ -49,6 +50,7 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
         return Err(Trouble::TooLarge.error(&format!("the repository {url}"), None).detail(output.explain()));
     }
     let error = disk(&text, "reading the index")
+        .or_else(|| no_gpg(host, &text))
         .or_else(|| repository(&text, &format!("the repository {url}")))
         .unwrap_or_else(|| {
             Error::new(Kind::Repository, format!("the index of the repository {url} could not be read"))
@@ -109,6 +111,17 @@ fn disk(text: &str, subject: &str) -> Option<Error> {
     ];
     marks.iter().any(|mark| text.contains(mark)).then(|| {
         Error::new(Kind::Prerequisite, format!("{subject} failed: the disk is full")).hint("make room, then run again")
+    })
+}
+
+/// dnf and zypper have gpg check the index. Without it the first says something of an engine, the second that it does not
+/// know the key.
+fn no_gpg(host: &Host, text: &str) -> Option<Error> {
+    let marks = ["Invalid crypto engine", "signed with an unknown key ''"];
+    let missing = !is_installed(host, "gpg") && !is_installed(host, "gpg2");
+    (missing && marks.iter().any(|mark| text.contains(mark))).then(|| {
+        Error::new(Kind::Prerequisite, "the signature of the index cannot be checked: there is no gpg on this host")
+            .hint("install the package gnupg2 (gpg2 on SUSE), then run again")
     })
 }
 

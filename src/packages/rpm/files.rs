@@ -5,12 +5,12 @@ use std::path::Path;
 use super::QUICK;
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, system};
-use crate::packages::{LocalPackage, Session};
+use crate::packages::{LocalPackage, Manager, Session};
 
 const FORMAT: &str = "%{NAME}\\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SIZE}\\n";
 
 /// Reads a `.rpm`, and has rpm check its digests and, with the keys in its database, its signature.
-pub fn read_file(session: Session, path: &Path) -> Result<LocalPackage> {
+pub fn read_file(manager: Manager, session: Session, path: &Path) -> Result<LocalPackage> {
     let host = session.host;
     let output =
         Command::new("rpm").args(["-qp", "--nosignature", "--qf", FORMAT]).arg(path).deadline(QUICK).run(host)?;
@@ -32,6 +32,16 @@ pub fn read_file(session: Session, path: &Path) -> Result<LocalPackage> {
             .detail(checked.explain())
             .hint("the file was changed after it was made: get it anew, from its source")
     })?;
+    if manager == Manager::Zypper
+        && let Some(why) = &unchecked
+    {
+        let what =
+            format!("the signature of {} cannot be checked, and zypper takes no such file: {why}", path.display());
+        return Err(Error::new(Kind::Repository, what).detail(checked.explain()).hint(
+            "import the key of its signer with `rpm --import KEYFILE` if you trust it, then run again; what nobody signed \
+             must be signed first",
+        ));
+    }
     Ok(LocalPackage {
         name: name.to_owned(),
         version: version.to_owned(),

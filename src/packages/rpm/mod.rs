@@ -115,7 +115,7 @@ pub fn refresh(session: Session, repository: &Repository) -> Result<()> {
         Manager::Zypper => zypper::refresh(session)?,
         _ => dnf::refresh(session)?,
     };
-    explain::index(&output, &repository.url)
+    explain::index(session.host, &output, &repository.url)
 }
 
 /// Downloads the packages, and what they need, into the package manager's cache. Signatures are checked here, too.

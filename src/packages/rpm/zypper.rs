@@ -31,7 +31,7 @@ pub(super) fn verify(session: Session, repository: &Repository, folder: &Path, n
     };
     let output =
         zypper().args(["refresh", ALIAS]).file_limit(INDEX_LIMIT).deadline(index_deadline(session)).run(host)?;
-    explain::index(&output, &repository.url)?;
+    explain::index(host, &output, &repository.url)?;
     let mut available = Available::default();
     let sizes = zypper().arg("--no-refresh").arg("info").args(names).deadline(QUICK).run(host)?;
     let sizes = read_info(&sizes.stdout_text());
