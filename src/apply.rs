@@ -340,9 +340,6 @@ impl Run<'_> {
         if before.iter().any(|state| state.need_daemon_reload) {
             units::daemon_reload(host)?;
         }
-        if before.iter().any(units::UnitState::is_failed) {
-            units::reset_failed(host, &[unit])?;
-        }
         units::restart(host, &[unit])?;
         if unit == PROXY_UNIT { self.proxy_listens() } else { Ok(()) }
     }

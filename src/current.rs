@@ -114,6 +114,11 @@ impl Current {
         installed.is_whole().then_some(installed.version.as_str())
     }
 
+    /// Whether a package is there, and not whole: a transaction was cut off.
+    pub fn is_half_installed(&self, package: &str) -> bool {
+        self.packages.get(package).is_some_and(|installed| !installed.is_whole())
+    }
+
     /// The flavor of the Agent that is installed.
     pub fn agent(&self) -> Option<Flavor> {
         let agents = Flavor::ALL.into_iter().filter(|flavor| flavor.is_agent());

@@ -30,6 +30,9 @@ impl Root {
         };
         root.write("/var/lib/dpkg/status", &packages.iter().map(entry).collect::<String>());
         fs::create_dir_all(root.path("/var/lib/dpkg/updates")).expect("updates");
+        root.write("/usr/bin/apt-get", "#!/bin/false\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(root.path("/usr/bin/apt-get"), mode).expect("chmod");
         for file in [File::Datadog, File::SystemProbe, File::SecurityAgent, File::Dogstatsd] {
             root.write(file.example(), "# api_key:\n\n# tags:\n#   - team:infra\n");
         }

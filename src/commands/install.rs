@@ -164,6 +164,11 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
             session.events.log(format!("removed {}, which a killed run left", folder.join(name).display()));
         }
     }
+    for folder in ["/run", "/var/cache"] {
+        for name in session.host.remove_stale_temporaries(folder)? {
+            session.events.log(format!("removed {folder}/{}, which a killed run left", name.display()));
+        }
+    }
     session.host.remove_file(PROOF).map(|_| ())
 }
 

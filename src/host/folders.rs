@@ -176,15 +176,23 @@ impl Host {
         Err(self.error("read the free space of", path, Errno::ENOENT))
     }
 
+    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. The names removed.
+    pub fn remove_stale_temporaries(&self, parent: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let parent = Path::new("/").join(parent.as_ref());
+        let mut stale = self.list(&parent)?.unwrap_or_default();
+        let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists();
+        stale.retain(|name| owner_of(&name.to_string_lossy()).is_some_and(is_gone));
+        for name in &stale {
+            self.remove_tree(parent.join(name))?;
+        }
+        Ok(stale)
+    }
+
     /// A new folder of ours with a random name in `parent`, with `mode` (0700 unless another user must enter). Those of
     /// runs that were killed are removed.
     pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
         let parent = Path::new("/").join(parent.as_ref());
-        for name in self.list(&parent)?.unwrap_or_default() {
-            if owner_of(&name.to_string_lossy()).is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-                self.remove_tree(parent.join(&name))?;
-            }
-        }
+        self.remove_stale_temporaries(&parent)?;
         let path = parent.join(format!("{FOLDER}{}-{}", std::process::id(), system::random_hex()?));
         let me = Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         if !self.make_dir(&path, &me)? {

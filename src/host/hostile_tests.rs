@@ -244,6 +244,12 @@ fn what_a_killed_run_was_writing_is_cleared_away() {
     assert_eq!(host.remove_leftovers("/etc").unwrap().len(), 2);
     assert_eq!(host.list("/etc").unwrap().unwrap(), ["shadow"]);
     assert!(host.remove_leftovers("/absent").unwrap().is_empty());
+    // Of temporary folders only those whose process is gone.
+    for name in ["ddinstall-4194305-0123", "ddinstall-", "ddinstall-x-1", "other"] {
+        fs::create_dir(host.root().join("etc").join(name)).unwrap();
+    }
+    fs::create_dir(host.root().join("etc/ddinstall-1-0123")).unwrap();
+    assert_eq!(host.remove_stale_temporaries("/etc").unwrap(), ["ddinstall-4194305-0123"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
@@ -21,6 +21,9 @@ use super::pipes::Channels;
 use super::units::systemd_is_pid1;
 use super::{Host, Lock};
 use crate::error::{Error, Result};
+
+/// Scopes that this process has asked for.
+static SCOPES: AtomicU32 = AtomicU32::new(0);
 
 /// How long a child may take to obey SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
@@ -258,7 +261,9 @@ impl<'a> Command<'a> {
             Some((name, runner)) => {
                 let mut command = std::process::Command::new(runner);
                 command.args(["--scope", "--quiet", "--slice=system.slice"]);
-                command.arg(format!("--unit={name}-{}", std::process::id()));
+                // A scope that ended a moment ago may still have its name.
+                let number = SCOPES.fetch_add(1, Ordering::Relaxed);
+                command.arg(format!("--unit={name}-{}-{number}", std::process::id()));
                 command.arg("--").arg(program);
                 command
             }

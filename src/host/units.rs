@@ -173,15 +173,15 @@ pub fn daemon_reload(host: &Host) -> Result<()> {
 }
 
 /// Starts units; 0 of systemctl says little about a unit that then fails: see [`settle`].
-pub fn start(host: &Host, units: &[&str]) -> Result<()> {
-    drive(host, "start", units)
-}
-
 pub fn stop(host: &Host, units: &[&str]) -> Result<()> {
     drive(host, "stop", units)
 }
 
+/// Starts units anew. What they did before is forgotten first: systemd refuses to start what was started too often of
+/// late, as by a boot and the runs around it.
 pub fn restart(host: &Host, units: &[&str]) -> Result<()> {
+    // It fails for a unit that systemd has not loaded, which has no past.
+    let _ = drive(host, "reset-failed", units);
     drive(host, "restart", units)
 }
 
@@ -191,10 +191,6 @@ pub fn enable(host: &Host, units: &[&str]) -> Result<()> {
 
 pub fn disable(host: &Host, units: &[&str]) -> Result<()> {
     drive(host, "disable", units)
-}
-
-pub fn reset_failed(host: &Host, units: &[&str]) -> Result<()> {
-    drive(host, "reset-failed", units)
 }
 
 fn systemctl<'a>() -> Command<'a> {

@@ -6,8 +6,10 @@ pub mod apt;
 mod available;
 pub mod dpkg;
 pub mod keys;
+mod lock;
 mod openpgp;
 pub mod rpm;
+mod trouble;
 pub mod versions;
 
 use std::collections::BTreeMap;

@@ -66,7 +66,8 @@ pub fn wanted_packages(desired: &Desired, current: &Current) -> Vec<PackageChang
             Wanted::Any => installed.is_none(),
             Wanted::Newest => true,
             Wanted::Pinned(pin) => !installed.is_some_and(|version| satisfies(version, pin)),
-            Wanted::Along => installed.is_none() && !changes.is_empty(),
+            // One that a killed run has left half-installed is mended by itself, too.
+            Wanted::Along => installed.is_none() && (!changes.is_empty() || current.is_half_installed(wish.name)),
         };
         if needed {
             let from = installed.map(str::to_owned);

@@ -181,7 +181,7 @@ impl Undoing<'_> {
         let host = self.session.host;
         let mut started = Vec::new();
         for unit in again {
-            let result = units::reset_failed(host, &[unit]).and_then(|()| units::restart(host, &[unit]));
+            let result = units::restart(host, &[unit]);
             if result.is_ok() {
                 started.push(*unit);
             }

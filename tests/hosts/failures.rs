@@ -31,7 +31,7 @@ fn is_as_before(host: &Host, before: &State, run: &Run) {
     assert!(run.stderr.contains("taken back") || run.stderr.contains("nothing was changed"), "{run}");
     let changes = state(host).changes_since(before);
     assert!(changes.is_empty(), "{changes:#?}\n{run}");
-    assert_eq!(host.sh("find / /run -xdev \\( -name 'tmp-*' -o -name '.ddinstall*' \\) -print"), "", "{run}");
+    assert_eq!(host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print"), "", "{run}");
 }
 
 /// Fails a system call of the installer by ptrace; each of them with DDINSTALL_LONG=1.

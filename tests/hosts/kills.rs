@@ -148,7 +148,7 @@ impl Trial {
         }
         let mut wrong = end_state(&host).changes_since(&expected.state);
         wrong.extend(seen);
-        let strays = host.sh("find / /run -xdev \\( -name 'tmp-*' -o -name '.ddinstall*' \\) -print; ls -d /run/systemd/system/*.d 2>/dev/null || true");
+        let strays = host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print; ls -d /run/systemd/system/*.d 2>/dev/null || true");
         wrong.extend(strays.lines().map(|line| format!("left behind: {line}")));
         if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{run}")) }
     }
@@ -311,6 +311,11 @@ fn trials() -> Vec<Trial> {
         }
         return all;
     }
+    for n in 0..LONG {
+        let suite = Suite::ALL[n % 3];
+        let existing = n / 3 % 3 == 2;
+        all.push(Trial { suite, existing, victim: victims[n / 9 % 3], when: When::Part(random.part()) });
+    }
     for (suite, existing) in [(Suite::Bookworm, false), (Suite::Bookworm, true)] {
         for number in 1..=reference(suite, existing).boundaries {
             for (n, victim) in victims.into_iter().enumerate() {
@@ -320,11 +325,6 @@ fn trials() -> Vec<Trial> {
                 }
             }
         }
-    }
-    for n in 0..LONG {
-        let suite = Suite::ALL[n % 3];
-        let existing = n / 3 % 3 == 2;
-        all.push(Trial { suite, existing, victim: victims[n / 9 % 3], when: When::Part(random.part()) });
     }
     all
 }
@@ -343,8 +343,9 @@ fn judge(trials: &[Trial]) {
                 while let Some(trial) = trials.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();
                     let outcome = std::panic::catch_unwind(|| trial.run());
-                    eprintln!("{trial:?}: {:.1} s", begun.elapsed().as_secs_f64());
                     let outcome = outcome.unwrap_or_else(|_| Err("the trial itself failed; see above".into()));
+                    let word = if outcome.is_ok() { "recovered" } else { "NOT RECOVERED" };
+                    eprintln!("{trial:?}: {word} in {:.1} s", begun.elapsed().as_secs_f64());
                     if let Err(why) = outcome {
                         failures.lock().expect("lock").push(format!("{trial:?}: {why}"));
                     }

@@ -3,20 +3,8 @@
 use crate::error::{Error, Kind, Result};
 use crate::host::Output;
 use crate::net::redact;
-
-/// A lock that another process holds.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Lock {
-    pub file: String,
-    /// Known from apt 2.0 on.
-    pub holder: Option<Holder>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub struct Holder {
-    pub pid: u32,
-    pub name: Option<String>,
-}
+use crate::packages::lock::Lock;
+use crate::packages::trouble::{Marks, Trouble};
 
 /// The lock that apt, or dpkg under it, did not get.
 pub fn lock_in(text: &str) -> Option<Lock> {
@@ -26,29 +14,25 @@ pub fn lock_in(text: &str) -> Option<Lock> {
                 return None; // No right, or a file system that is read-only: waiting will not help.
             }
             let file = rest.split(' ').next().unwrap_or_default();
-            let by = rest.split_once("held by process ");
-            return Some(Lock {
-                file: file.trim_end_matches('.').to_owned(),
-                holder: by.and_then(|(_, by)| holder(by)),
-            });
+            let (pid, name) = rest.split_once("held by process ").map_or((None, None), |(_, by)| holder(by));
+            return Some(Lock { what: file.trim_end_matches('.').to_owned(), pid, name });
         }
         // dpkg: `was locked by another process with pid 7`; from 1.22 on `was locked by /usr/bin/apt-get process with pid 7`.
         if let Some((by, pid)) =
             line.split_once(" was locked by ").and_then(|(_, by)| by.split_once(" process with pid "))
         {
             let name = by.rsplit('/').next().filter(|name| *name != "another").map(str::to_owned);
-            let holder = holder(pid).map(|holder| Holder { name, ..holder });
-            return Some(Lock { file: "/var/lib/dpkg/lock".into(), holder });
+            return Some(Lock { what: "/var/lib/dpkg/lock".into(), pid: holder(pid).0, name });
         }
     }
     None
 }
 
 /// `123 (unattended-upgr)` or `123`.
-fn holder(text: &str) -> Option<Holder> {
+fn holder(text: &str) -> (Option<u32>, Option<String>) {
     let (pid, name) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     let name = name.trim().trim_matches(['(', ')']);
-    Some(Holder { pid: pid.parse().ok()?, name: (!name.is_empty()).then(|| name.to_owned()) })
+    (pid.parse().ok(), (!name.is_empty()).then(|| name.to_owned()))
 }
 
 /// Whether an `update` got the whole index. apt up to 2.1 ends with 0 where a download failed, and says it in a warning.
@@ -95,110 +79,74 @@ pub fn essence(output: &Output) -> String {
     text
 }
 
+/// What apt, gpgv and sqv say of each cause.
+const MARKS: Marks = &[
+    (Trouble::ExpiredKey, &["EXPKEYSIG", "KEYEXPIRED", "Expired on", "key is expired", "EXPSIG"]),
+    (Trouble::RevokedKey, &["REVKEYSIG", "KEYREVOKED", "is revoked", "revoked:"]),
+    (Trouble::ChangedIndex, &["BADSIG", "Bad signature", "bad signature", "manipulated"]),
+    (Trouble::Future, &["is not valid yet", "not live until", "Not live until"]),
+    (Trouble::TooOld, &["is expired (invalid since"]),
+    (Trouble::TooLarge, &["received signal 25"]),
+    (Trouble::Checksum, &["Hash Sum mismatch", "unexpected size", "Hashsum mismatch"]),
+    (
+        Trouble::Certificate,
+        &[
+            "certificate verif",
+            "Certificate verif",
+            "certificate is NOT trusted",
+            "issuer is unknown",
+            "SSL connection",
+            "handshake",
+        ],
+    ),
+    (Trouble::NoSuchHost, &["Could not resolve", "Temporary failure resolving", "Name or service not known"]),
+    (Trouble::Silent, &["timed out"]),
+    (
+        Trouble::Unreachable,
+        &[
+            "Could not connect",
+            "Cannot initiate the connection",
+            "Connection refused",
+            "Connection failed",
+            "Unable to connect",
+            "No route to host",
+            "Network is unreachable",
+        ],
+    ),
+    (Trouble::ProxyPassword, &["407  ", " 407 Proxy"]),
+    (Trouble::Denied, &["401  ", "403  "]),
+    (Trouble::NotFound, &["404  "]),
+    (Trouble::ServerFails, &["500  ", "502  ", "503  ", "504  "]),
+    (
+        Trouble::UnsignedIndex,
+        &[
+            "NODATA",
+            "is not signed",
+            "isn't valid, got",
+            "No signature",
+            "does not have a Release file",
+            "Malformed message",
+        ],
+    ),
+    (
+        Trouble::BrokenOff,
+        &[
+            "Connection reset",
+            "connection reset",
+            "closed the connection",
+            "Error reading from server",
+            "Undetermined Error",
+            "Bad header line",
+            "terminated",
+        ],
+    ),
+];
+
 /// A failure that a repository, or the way to it, is the cause of. `subject` begins the sentence.
 pub fn repository(text: &str, subject: &str) -> Option<Error> {
-    let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
-    let (what, hint) = if let Some(key) = missing_key(text) {
-        (
-            format!("is signed by a key that is not trusted ({key})"),
-            "if this is your own mirror, compare the key's fingerprint with the one its owner gives you, then name it in \
-             DD_REPO_KEY_FINGERPRINTS",
-        )
-    } else if has(&["EXPKEYSIG", "KEYEXPIRED", "Expired on", "key is expired", "EXPSIG"]) {
-        (
-            "is signed by a key that has expired".into(),
-            "check the clock of this host; if it is right, the repository must be signed anew",
-        )
-    } else if has(&["REVKEYSIG", "KEYREVOKED", "is revoked", "revoked:"]) {
-        ("is signed by a key that was revoked".into(), "do not use this repository until its owner has signed it anew")
-    } else if has(&["BADSIG", "Bad signature", "bad signature", "manipulated"]) {
-        (
-            "has a signature that does not match: it was changed after it was signed".into(),
-            "do not use this mirror; if a proxy stands between, see what it changes",
-        )
-    } else if has(&["is not valid yet", "not live until", "Not live until"]) {
-        ("is signed in the future".into(), "check the clock of this host")
-    } else if has(&["Release file for", "is expired (invalid since"]) && has(&["is expired"]) {
-        (
-            "has an index that is too old to be believed".into(),
-            "check the clock of this host; if it is right, the mirror has not been updated, or someone replays an old index",
-        )
-    } else if has(&["received signal 25"]) {
-        (
-            "sends more than an index can be".into(),
-            "do not use this mirror; if a proxy stands between, see what it answers",
-        )
-    } else if has(&["Hash Sum mismatch", "unexpected size", "Hashsum mismatch"]) {
-        (
-            "has files that are not the signed ones (checksum mismatch)".into(),
-            "a mirror in the middle of an update mends itself in a few minutes; otherwise it was tampered with: do not use it",
-        )
-    } else if has(&[
-        "certificate verif",
-        "Certificate verif",
-        "certificate is NOT trusted",
-        "issuer is unknown",
-        "SSL connection",
-        "handshake",
-    ]) {
-        (
-            "could not be reached over TLS: its certificate was not accepted".into(),
-            "is the package ca-certificates installed, and the clock right? A private authority is named with --ca-file",
-        )
-    } else if has(&["Could not resolve", "Temporary failure resolving", "Name or service not known"]) {
-        (
-            "could not be reached: its host name cannot be resolved".into(),
-            "check the name, and this host's DNS and proxy settings",
-        )
-    } else if has(&["timed out"]) {
-        ("does not answer in time".into(), "is a firewall in the way, or a proxy needed? Otherwise try again later")
-    } else if has(&[
-        "Could not connect",
-        "Cannot initiate the connection",
-        "Connection refused",
-        "Connection failed",
-        "Unable to connect",
-        "No route to host",
-        "Network is unreachable",
-    ]) {
-        ("could not be reached".into(), "is a firewall in the way, or a proxy needed?")
-    } else if has(&["407  ", " 407 Proxy"]) {
-        (
-            "could not be reached: the HTTP proxy wants a user name and a password".into(),
-            "give the proxy's URL with them, in HTTPS_PROXY or DD_REPO_PROXY",
-        )
-    } else if has(&["401  ", "403  "]) {
-        ("refuses access".into(), "check the user name and the password in its address")
-    } else if has(&["404  "]) {
-        ("does not have what it should at this URL (404)".into(), "check the URL, the suite and the component")
-    } else if has(&["500  ", "502  ", "503  ", "504  "]) {
-        ("has a server that fails at present".into(), "try again later")
-    } else if has(&[
-        "NODATA",
-        "is not signed",
-        "isn't valid, got",
-        "No signature",
-        "does not have a Release file",
-        "Malformed message",
-    ]) {
-        (
-            "is not signed, or what it serves is no index".into(),
-            "check the URL: a proxy or a login page may answer in its place",
-        )
-    } else if has(&[
-        "Connection reset",
-        "connection reset",
-        "closed the connection",
-        "Error reading from server",
-        "Undetermined Error",
-        "Bad header line",
-        "terminated",
-    ]) {
-        ("breaks the connection off".into(), "try again later; if it stays so, see what stands between")
-    } else {
-        return None;
-    };
-    Some(Error::new(Kind::Repository, format!("{subject} {what}")).hint(hint))
+    let key = missing_key(text);
+    let trouble = key.as_ref().map(|_| Trouble::UnknownKey).or_else(|| Trouble::told_by(MARKS, text))?;
+    Some(trouble.error(subject, key.as_deref()))
 }
 
 /// Whether the cause is one that often passes: the server fails, or the connection broke off.
@@ -243,18 +191,17 @@ mod tests {
     fn a_lock_is_told_from_a_lack_of_rights() {
         let new = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 123 (apt-get)\nN: Be aware";
         let lock = lock_in(new).unwrap();
-        assert_eq!(lock.file, "/var/lib/dpkg/lock-frontend");
-        let holder = lock.holder.unwrap();
-        assert_eq!((holder.pid, holder.name.as_deref()), (123, Some("apt-get")));
+        assert_eq!(lock.what, "/var/lib/dpkg/lock-frontend");
+        assert_eq!((lock.pid, lock.name.as_deref()), (Some(123), Some("apt-get")));
         let old = "E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)";
-        assert_eq!(lock_in(old).unwrap().holder, None);
+        assert_eq!(lock_in(old).unwrap().pid, None);
         let denied = "E: Could not get lock /var/lib/dpkg/lock - open (13: Permission denied)";
         assert_eq!(lock_in(denied), None);
         let dpkg = "dpkg: error: dpkg frontend lock was locked by another process with pid 77";
-        let holder = lock_in(dpkg).unwrap().holder.unwrap();
-        assert_eq!((holder.pid, holder.name), (77, None));
+        let lock = lock_in(dpkg).unwrap();
+        assert_eq!((lock.pid, lock.name), (Some(77), None));
         let new = "dpkg: error: dpkg frontend lock was locked by /usr/bin/apt-get process with pid 132\nnote: x";
-        let holder = lock_in(new).unwrap().holder.unwrap();
-        assert_eq!((holder.pid, holder.name.as_deref()), (132, Some("apt-get")));
+        let lock = lock_in(new).unwrap();
+        assert_eq!((lock.pid, lock.name.as_deref()), (Some(132), Some("apt-get")));
     }
 }

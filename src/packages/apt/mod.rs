@@ -19,8 +19,8 @@ pub use transaction::{download, hold, install, remove};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
+use crate::packages::lock::{self, Attempt};
 use crate::packages::{Available, Session, render};
-use explain::{Holder, Lock, lock_in};
 
 /// An apt repository that is signed by the keys of its own keyring.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,46 +232,16 @@ fn with_retries(session: Session, limit: Duration, mut run: impl FnMut(Duration)
     unreachable!("the last try returns")
 }
 
-/// Runs apt again and again while another process holds one of its locks. A lock stops apt before it does anything.
+/// Runs apt again and again while another process holds one of its locks.
 fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Result<Output> {
-    let start = Instant::now();
-    let mut told: Option<String> = None;
-    loop {
+    lock::wait(session, || {
         let output = run()?;
         let text = output.stderr_text();
-        let Some(Lock { file, holder }) = lock_in(&text).filter(|_| !output.success()) else {
-            return Ok(output);
-        };
-        if session.cancelled() {
-            return Err(Error::new(Kind::Interrupted, "stopped while waiting for a lock"));
-        }
-        let by = match holder {
-            Some(Holder { pid, name: None }) => process_name(session, pid),
-            Some(Holder { pid, name: Some(name) }) => format!("process {pid} ({name})"),
-            None => "another process".into(),
-        };
-        if start.elapsed() >= session.lock_wait {
-            return Err(Error::new(Kind::Prerequisite, format!("{file} is locked by {by}"))
-                .detail(text)
-                .hint("wait until it is done, then run again"));
-        }
-        if told.as_ref() != Some(&by) {
-            let limit = session.lock_wait.as_secs();
-            let note = format!("waiting for {by}, which holds {file} (up to {limit} s)");
-            session.events.note(note);
-            told = Some(by);
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}
-
-/// dpkg, unlike apt, only tells the number.
-fn process_name(session: Session, pid: u32) -> String {
-    let comm = session.host.read_text(format!("/proc/{pid}/comm"));
-    match comm.ok().flatten() {
-        Some(name) => format!("process {pid} ({})", name.trim()),
-        None => format!("process {pid}"),
-    }
+        Ok(match explain::lock_in(&text).filter(|_| !output.success()) {
+            Some(lock) => Attempt::Locked(lock, text.to_string()),
+            None => Attempt::Done(output),
+        })
+    })
 }
 
 #[cfg(test)]

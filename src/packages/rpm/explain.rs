@@ -5,13 +5,8 @@ use crate::host::process::is_installed;
 use crate::host::{Host, Output};
 use crate::net::redact;
 use crate::packages::Session;
-
-/// A lock that another process holds.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Lock {
-    pub what: String,
-    pub pid: Option<u32>,
-}
+use crate::packages::lock::Lock;
+use crate::packages::trouble::{Marks, Trouble};
 
 /// The lock that dnf, yum (exit code 200) or zypper (7) did not get.
 pub fn lock_in(output: &Output) -> Option<Lock> {
@@ -20,7 +15,7 @@ pub fn lock_in(output: &Output) -> Option<Lock> {
         Some(7) => "zypper",
         _ => return None,
     };
-    Some(Lock { what: what.into(), pid: holder(&all(output)) })
+    Some(Lock { what: what.into(), pid: holder(&all(output)), name: None })
 }
 
 /// `metadata already locked by 762`, `… is locked by the application with pid 914 (sleep).`, `PID 762 is: …`
@@ -52,9 +47,7 @@ pub fn index(host: &Host, output: &Output, url: &str) -> Result<()> {
     let text = all(output);
     // SIGXFSZ, or what is said of it where it is ignored.
     if output.signal == Some(25) || text.contains("File too large") || text.contains("Curl error (23)") {
-        return Err(Error::new(Kind::Repository, format!("the index of {url} is larger than any index"))
-            .detail(output.explain())
-            .hint("do not use this mirror; if a proxy stands between, see what it changes"));
+        return Err(Trouble::TooLarge.error(&format!("the repository {url}"), None).detail(output.explain()));
     }
     let error = disk(&text, "reading the index")
         .or_else(|| no_gpg(host, &text))
@@ -132,129 +125,98 @@ fn no_gpg(host: &Host, text: &str) -> Option<Error> {
     })
 }
 
+/// What dnf, yum and zypper say of each cause.
+const MARKS: Marks = &[
+    (Trouble::ExpiredKey, &["has expired", "Key expired", "KEYEXPIRED", "EXPKEYSIG", "EXPSIG"]),
+    (Trouble::ChangedIndex, &["was modified after it has been signed"]),
+    (
+        Trouble::BadSignature,
+        &["Bad GPG signature", "repomd.xml signature could not be verified", "Signing key not found"],
+    ),
+    (Trouble::UnsignedIndex, &["is unsigned", "GPG signature is not available", "repomd.xml.asc", "repomd.xml.key"]),
+    (Trouble::ChangedPackage, &["Signature does not verify"]),
+    (
+        Trouble::UnsignedPackage,
+        &[
+            "GPG check FAILED",
+            "is not signed",
+            "Package header is not signed",
+            "Signature verification failed",
+            "Public key for",
+            "The GPG keys listed for",
+            "does not match for package",
+            "not correct for this package",
+            "public key is not available",
+        ],
+    ),
+    (
+        Trouble::Checksum,
+        &[
+            "checksum doesn't match",
+            "wrong checksum",
+            "incorrect checksum",
+            "Digest verification failed",
+            "does not match checksum",
+            "does not match intended download",
+            "SHA256 digest: BAD",
+        ],
+    ),
+    (Trouble::Certificate, &["SSL", "certificate", "Curl error (60)", "Curl error (35)", "Curl error (77)"]),
+    (Trouble::NoSuchHost, &["Could not resolve", "Couldn't resolve", "Curl error (6)", "Name or service not known"]),
+    (
+        Trouble::Silent,
+        &["Operation too slow", "Timeout was reached", "Curl error (28)", "timed out", "Timeout exceeded"],
+    ),
+    (
+        Trouble::Unreachable,
+        &[
+            "Couldn't connect",
+            "Could not connect",
+            "Failed to connect",
+            "Curl error (7)",
+            "Connection refused",
+            "No route to host",
+            "Network is unreachable",
+            "Connection failed",
+        ],
+    ),
+    (Trouble::ProxyPassword, &["response 407", "Status code: 407", "Error 407", "code: 407"]),
+    (
+        Trouble::Denied,
+        &[
+            "Status code: 401",
+            "Status code: 403",
+            "Error 401",
+            "Error 403",
+            "Permission to access",
+            "Authentication required",
+        ],
+    ),
+    (Trouble::NotFound, &["Status code: 404", "Error 404", "type can't be determined", "not found on medium"]),
+    (Trouble::ServerFails, &["Status code: 5", "Error 500", "Error 502", "Error 503", "Error 504"]),
+    (
+        Trouble::NoIndex,
+        &[
+            "repomd.xml parser error",
+            "Error parsing",
+            "not well-formed",
+            "Document is empty",
+            "Parse error",
+            "Valid metadata not found",
+            "Cannot download repomd.xml",
+        ],
+    ),
+    (
+        Trouble::BrokenOff,
+        &["Curl error", "Connection reset", "Empty reply", "transfer closed", "All mirrors were tried"],
+    ),
+];
+
 /// A failure that a repository, or the way to it, is the cause of. `subject` begins the sentence.
 pub fn repository(text: &str, subject: &str) -> Option<Error> {
-    let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
-    let (what, hint) = if let Some(key) = unknown_key(text) {
-        (
-            format!("is signed by a key that is not trusted ({key})"),
-            "if this is your own mirror, compare the key's fingerprint with the one its owner gives you, then name it in \
-             DD_REPO_KEY_FINGERPRINTS",
-        )
-    } else if has(&["has expired", "Key expired", "KEYEXPIRED", "EXPKEYSIG", "EXPSIG"]) {
-        (
-            "is signed by a key that has expired".into(),
-            "check the clock of this host; if it is right, the repository must be signed anew",
-        )
-    } else if has(&["was modified after it has been signed"]) {
-        (
-            "has a signature that does not match: it was changed after it was signed".into(),
-            "do not use this mirror; if a proxy stands between, see what it changes",
-        )
-    } else if has(&["Bad GPG signature", "repomd.xml signature could not be verified", "Signing key not found"]) {
-        (
-            "has a signature that does not hold: by a key that is not trusted, or the index was changed after it was signed"
-                .into(),
-            "if this is your own mirror, name the fingerprint of its key in DD_REPO_KEY_FINGERPRINTS; otherwise do not use it",
-        )
-    } else if has(&["is unsigned", "GPG signature is not available", "repomd.xml.asc", "repomd.xml.key"]) {
-        (
-            "is not signed: it has no repodata/repomd.xml.asc".into(),
-            "have the mirror sign its index, or copy the vendor's signature with it",
-        )
-    } else if has(&["Signature does not verify"]) {
-        (
-            "has a package that was changed after it was signed".into(),
-            "do not use this mirror; if a proxy stands between, see what it changes",
-        )
-    } else if has(&[
-        "GPG check FAILED",
-        "is not signed",
-        "Package header is not signed",
-        "Signature verification failed",
-        "Public key for",
-        "The GPG keys listed for",
-        "does not match for package",
-        "not correct for this package",
-        "public key is not available",
-    ]) {
-        (
-            "has a package that is not signed by a trusted key".into(),
-            "do not use this repository; if it is your own mirror, name the fingerprint of its key in DD_REPO_KEY_FINGERPRINTS",
-        )
-    } else if has(&[
-        "checksum doesn't match",
-        "wrong checksum",
-        "incorrect checksum",
-        "Digest verification failed",
-        "does not match checksum",
-        "does not match intended download",
-        "SHA256 digest: BAD",
-    ]) {
-        (
-            "has files that are not the signed ones (checksum mismatch)".into(),
-            "a mirror in the middle of an update mends itself in a few minutes; otherwise it was tampered with: do not use it",
-        )
-    } else if has(&["SSL", "certificate", "Curl error (60)", "Curl error (35)", "Curl error (77)"]) {
-        (
-            "could not be reached over TLS: its certificate was not accepted".into(),
-            "is the package ca-certificates installed, and the clock right? A private authority belongs into the system's trust store",
-        )
-    } else if has(&["Could not resolve", "Couldn't resolve", "Curl error (6)", "Name or service not known"]) {
-        (
-            "could not be reached: its host name cannot be resolved".into(),
-            "check the name, and this host's DNS and proxy settings",
-        )
-    } else if has(&["Operation too slow", "Timeout was reached", "Curl error (28)", "timed out", "Timeout exceeded"]) {
-        ("does not answer in time".into(), "is a firewall in the way, or a proxy needed? Otherwise try again later")
-    } else if has(&[
-        "Couldn't connect",
-        "Could not connect",
-        "Failed to connect",
-        "Curl error (7)",
-        "Connection refused",
-        "No route to host",
-        "Network is unreachable",
-        "Connection failed",
-    ]) {
-        ("could not be reached".into(), "is a firewall in the way, or a proxy needed?")
-    } else if has(&["response 407", "Status code: 407", "Error 407", "code: 407"]) {
-        (
-            "could not be reached: the HTTP proxy wants a user name and a password".into(),
-            "give the proxy's URL with them",
-        )
-    } else if has(&[
-        "Status code: 401",
-        "Status code: 403",
-        "Error 401",
-        "Error 403",
-        "Permission to access",
-        "Authentication required",
-    ]) {
-        ("refuses access".into(), "check the credentials of the mirror")
-    } else if has(&["Status code: 404", "Error 404", "type can't be determined", "not found on medium"]) {
-        (
-            "does not have what it should at this URL (404)".into(),
-            "check the URL: above a folder `repodata`, and for this architecture",
-        )
-    } else if has(&["Status code: 5", "Error 500", "Error 502", "Error 503", "Error 504"]) {
-        ("has a server that fails at present".into(), "try again later")
-    } else if has(&[
-        "repomd.xml parser error",
-        "Error parsing",
-        "not well-formed",
-        "Document is empty",
-        "Parse error",
-        "Valid metadata not found",
-        "Cannot download repomd.xml",
-    ]) {
-        ("serves something that is no index".into(), "check the URL: a proxy or a login page may answer in its place")
-    } else if has(&["Curl error", "Connection reset", "Empty reply", "transfer closed", "All mirrors were tried"]) {
-        ("breaks the connection off".into(), "try again later; if it stays so, see what stands between")
-    } else {
-        return None;
-    };
-    Some(Error::new(Kind::Repository, format!("{subject} {what}")).hint(hint))
+    let key = unknown_key(text);
+    let trouble = key.as_ref().map(|_| Trouble::UnknownKey).or_else(|| Trouble::told_by(MARKS, text))?;
+    Some(trouble.error(subject, key.as_deref()))
 }
 
 /// `… is signed with an unknown key '37474D387F80360A'`

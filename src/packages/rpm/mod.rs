@@ -13,7 +13,7 @@ mod unfinished;
 mod zypper;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use minijinja::context;
 
@@ -26,9 +26,9 @@ pub use reach::credential_file;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, Output};
+use crate::packages::lock::{self, Attempt, Lock};
 use crate::packages::versions::compare_debian;
 use crate::packages::{Available, Change, Manager, PackageSpec, Session, render};
-use explain::Lock;
 
 /// An RPM repository whose index and packages are signed by keys of its own file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,55 +240,26 @@ fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String
 /// Runs a package manager again and again while another process holds its lock, or that of rpm's database, on which it
 /// would wait without a limit. A lock stops it before it does anything.
 fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Result<Output> {
-    let start = Instant::now();
-    let mut told = None;
-    loop {
-        let lock = match database_lock(session)? {
-            Some(lock) => lock,
-            None => {
-                let output = run()?;
-                match explain::lock_in(&output) {
-                    Some(lock) => lock,
-                    None => return Ok(output),
-                }
-            }
-        };
-        if session.cancelled() {
-            return Err(Error::new(Kind::Interrupted, "stopped while waiting for a lock"));
+    lock::wait(session, || {
+        if let Some(lock) = database_lock(session)? {
+            return Ok(Attempt::Locked(lock, String::new()));
         }
-        let by = match lock.pid {
-            Some(pid) => process_name(session, pid),
-            None => "another process".into(),
-        };
-        if start.elapsed() >= session.lock_wait {
-            return Err(Error::new(Kind::Prerequisite, format!("{} is locked by {by}", lock.what))
-                .hint("wait until it is done, then run again"));
-        }
-        if told.as_ref() != Some(&by) {
-            let limit = session.lock_wait.as_secs();
-            session.events.note(format!("waiting for {by}, which holds {} (up to {limit} s)", lock.what));
-            told = Some(by);
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
+        let output = run()?;
+        Ok(match explain::lock_in(&output) {
+            Some(lock) => Attempt::Locked(lock, String::new()),
+            None => Attempt::Done(output),
+        })
+    })
 }
 
 fn database_lock(session: Session) -> Result<Option<Lock>> {
     for folder in DATABASES {
         let file = format!("{folder}/.rpm.lock");
         if let Some(pid) = session.host.record_lock(&file)? {
-            return Ok(Some(Lock { what: "the database of rpm".into(), pid: Some(pid) }));
+            return Ok(Some(Lock { what: "the database of rpm".into(), pid: Some(pid), name: None }));
         }
     }
     Ok(None)
-}
-
-fn process_name(session: Session, pid: u32) -> String {
-    let comm = session.host.read_text(format!("/proc/{pid}/comm"));
-    match comm.ok().flatten() {
-        Some(name) => format!("process {pid} ({})", name.trim()),
-        None => format!("process {pid}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Writes a release's version, address, sums and signing key into install.sh, which goes to standard output.
+#   packaging/stamp.sh VERSION BASE_URL SHA256SUMS [KEY]     KEY: the public OpenPGP key, not armoured
+set -eu
+[ $# -ge 3 ] || { sed -n '2,3s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+key=''
+[ -z "${4-}" ] || key=$(base64 -w 0 < "$4")
+sums=$(grep -E '^[0-9a-f]{64}  ddinstall-(x86_64|aarch64)$' "$3")
+here=$(dirname -- "$0")
+VERSION=$1 BASE=${2%/} SUMS=$sums KEY=$key awk '
+    function stamp(name, value) { print name "=\047" value "\047"; stamped++ }
+    $0 == "version=\047\047" { stamp("version", ENVIRON["VERSION"]); next }
+    $0 == "base=\047\047" { stamp("base", ENVIRON["BASE"]); next }
+    $0 == "sums=\047\047" { stamp("sums", ENVIRON["SUMS"]); next }
+    $0 == "signing_key=\047\047" { stamp("signing_key", ENVIRON["KEY"]); next }
+    { print }
+    END { exit stamped == 4 ? 0 : 1 }
+' "$here/../install.sh"
