@@ -187,7 +187,7 @@ impl Trial {
             Victim::Group => {
                 host.sh(
                     "for pid in $(pidof ddinstall); do kill -s KILL -- -$(cut -d ' ' -f 5 /proc/$pid/stat) || true; done; \
-                     for pid in $(pidof -x apt-get dpkg dpkg-deb dnf zypper rpm); do kill -KILL $pid || true; done",
+                     for pid in $(pidof -x apt-get dpkg dpkg-deb dnf zypper rpm gpg-agent); do kill -KILL $pid || true; done",
                 );
             }
             Victim::Host => {
