@@ -53,11 +53,13 @@ fn through_a_proxy_that_wants_a_password_on_bookworm() {
 }
 
 #[test]
+#[ignore = "another release stands for it; --long runs it"]
 fn through_a_proxy_that_wants_a_password_on_bullseye() {
     through_a_proxy(Suite::Bullseye, "DD_REPO_PROXY");
 }
 
 #[test]
+#[ignore = "another release stands for it; --long runs it"]
 fn through_a_proxy_that_wants_a_password_on_trixie() {
     through_a_proxy(Suite::Trixie, "https_proxy");
 }
@@ -151,6 +153,7 @@ fn from_a_private_mirror_on_bookworm() {
 }
 
 #[test]
+#[ignore = "another release stands for it; --long runs it"]
 fn from_a_private_mirror_on_bullseye() {
     from_a_private_mirror(Suite::Bullseye);
 }

@@ -94,6 +94,7 @@ fn a_rotated_key_is_taken_once_it_is_pinned_on_bookworm() {
 }
 
 #[test]
+#[ignore = "another release stands for it; --long runs it"]
 fn a_rotated_key_is_taken_once_it_is_pinned_on_trixie() {
     a_rotated_key(Suite::Trixie);
 }

@@ -63,11 +63,13 @@ fn what_the_files_of_the_host_say_against_it_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn what_the_files_of_the_host_say_against_it_on_sles15() {
     files_say_against_it(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_disk_without_room_on_el9() {
     no_room(Suite::El9);
 }
@@ -93,11 +95,13 @@ fn key_hosts_that_give_no_key_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn key_hosts_that_give_no_key_on_sles15() {
     no_key_is_given(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_agent_that_crashes_is_taken_back_on_el9() {
     a_crash_is_taken_back(Suite::El9);
 }
@@ -113,11 +117,13 @@ fn a_package_whose_script_fails_is_taken_back_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_package_whose_script_fails_is_taken_back_on_sles15() {
     a_failing_script_is_taken_back(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_agent_that_ran_before_runs_again_after_a_failure_on_el9() {
     an_agent_runs_again(Suite::El9);
 }
@@ -133,11 +139,13 @@ fn a_run_that_is_asked_to_stop_takes_itself_back_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_run_that_is_asked_to_stop_takes_itself_back_on_sles15() {
     a_stop_takes_it_back(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_package_that_is_not_what_the_index_says_is_not_installed_on_el9() {
     a_package_is_not_installed(Suite::El9, Repo::TamperedPackage, "checksum");
 }
@@ -153,6 +161,7 @@ fn killed_while_packages_are_unpacked_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn killed_while_files_are_written_on_el9() {
     the_next_run_finishes(Suite::El9, "test -e /etc/datadog-agent/datadog.yaml");
 }
@@ -163,6 +172,7 @@ fn a_package_that_is_not_what_the_index_says_is_not_installed_on_sles15() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_package_that_a_stranger_signed_is_not_installed_on_sles15() {
     a_package_is_not_installed(Suite::Sles15, Repo::StrangePackage, "not signed by a trusted key");
 }
@@ -183,11 +193,13 @@ fn a_rotated_key_is_taken_once_it_is_pinned_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_rotated_key_is_taken_once_it_is_pinned_on_sles15() {
     a_rotated_key(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_older_index_that_is_replayed_lowers_nothing_on_el9() {
     an_older_index(Suite::El9);
 }
@@ -203,11 +215,13 @@ fn an_index_that_never_ends_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_index_that_never_ends_on_sles15() {
     no_end(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_slow_download_ends_in_time_and_goes_on_on_el9() {
     a_slow_download(Suite::El9);
 }
@@ -223,11 +237,13 @@ fn a_lock_is_waited_for_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_lock_is_waited_for_on_sles15() {
     a_lock_for_a_while(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_lock_that_is_held_for_ever_on_el9() {
     a_lock_for_ever(Suite::El9);
 }
@@ -243,11 +259,13 @@ fn a_package_that_is_not_the_one_in_the_index_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_package_that_is_not_the_one_in_the_index_on_sles15() {
     another_package(Suite::Sles15, "changed after it was signed");
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_pinned_version_is_the_one_that_is_installed_on_el9() {
     a_pinned_version(Suite::El9);
 }
@@ -263,11 +281,13 @@ fn versions_go_up_and_down_when_asked_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn versions_go_up_and_down_when_asked_on_sles15() {
     upgrade_and_downgrade(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn what_is_on_hold_moves_only_with_a_word_about_the_hold_on_el9() {
     what_is_on_hold(Suite::El9);
 }
@@ -283,11 +303,13 @@ fn entries_of_other_tools_are_named_and_never_doubled_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn entries_of_other_tools_are_named_and_never_doubled_on_sles15() {
     entries_of_other_tools(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_fresh_host_is_fresh_again_on_el9() {
     a_fresh_host_is_fresh_again(Suite::El9);
 }
@@ -303,11 +325,13 @@ fn two_runs_over_an_existing_agent_are_taken_back_one_by_one_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn two_runs_over_an_existing_agent_are_taken_back_one_by_one_on_sles15() {
     two_runs_one_by_one(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_upgrade_is_taken_back_on_el9() {
     upgraded_and_back(Suite::El9);
 }
@@ -323,11 +347,13 @@ fn a_version_that_is_not_to_be_had_any_more_is_named_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn a_version_that_is_not_to_be_had_any_more_is_named_on_sles15() {
     a_version_that_is_gone(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn what_the_operator_did_since_stays_and_is_named_on_el9() {
     work_of_the_operator(Suite::El9);
 }
@@ -343,11 +369,13 @@ fn uninstalled_configuration_stays_unless_it_is_purged_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn uninstalled_configuration_stays_unless_it_is_purged_on_sles15() {
     uninstalled_and_purged(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn purged_a_host_is_as_it_was_on_el9() {
     purged(Suite::El9);
 }
@@ -363,11 +391,13 @@ fn an_agent_that_was_there_before_us_stays_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn an_agent_that_was_there_before_us_stays_on_sles15() {
     an_agent_before_us(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn through_a_proxy_that_wants_a_password_on_el9() {
     through_a_proxy(Suite::El9, "HTTPS_PROXY");
 }
@@ -383,11 +413,13 @@ fn from_a_private_mirror_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn from_a_private_mirror_on_sles15() {
     from_a_private_mirror(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn files_take_the_place_of_the_repository_on_el9() {
     files_take_the_place_of_the_repository(Suite::El9);
 }
@@ -403,6 +435,7 @@ fn signatures_of_package_files_on_el9() {
 }
 
 #[test]
+#[ignore = "one family stands for both; --long runs it"]
 fn signatures_of_package_files_on_sles15() {
     signatures_of_rpms(Suite::Sles15);
 }
