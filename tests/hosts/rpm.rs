@@ -342,6 +342,7 @@ fn an_upgrade_is_taken_back_on_sles15() {
 }
 
 #[test]
+#[ignore = "apt and other tests stand for it; --long runs it"]
 fn a_version_that_is_not_to_be_had_any_more_is_named_on_el9() {
     a_version_that_is_gone(Suite::El9);
 }
@@ -359,6 +360,7 @@ fn what_the_operator_did_since_stays_and_is_named_on_el9() {
 }
 
 #[test]
+#[ignore = "apt and other tests stand for it; --long runs it"]
 fn what_the_operator_did_since_stays_and_is_named_on_sles15() {
     work_of_the_operator(Suite::Sles15);
 }
@@ -381,11 +383,13 @@ fn purged_a_host_is_as_it_was_on_el9() {
 }
 
 #[test]
+#[ignore = "apt and other tests stand for it; --long runs it"]
 fn purged_a_host_is_as_it_was_on_sles15() {
     purged(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "apt and other tests stand for it; --long runs it"]
 fn an_agent_that_was_there_before_us_stays_on_el9() {
     an_agent_before_us(Suite::El9);
 }
