@@ -24,8 +24,8 @@ pub use available::{Available, Candidate, Needs};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::Host;
 use crate::host::process::is_installed;
+use crate::host::{Command, Host};
 
 /// The package managers that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,13 @@ pub struct Session<'a> {
     pub cancel: &'a AtomicBool,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// A package manager with the variables that it needs. It is ended where the run is.
+    fn command(self, program: &str) -> Command<'a> {
+        let command = Command::new(program).cancel(self.cancel);
+        self.environment.iter().fold(command, |command, (name, value)| command.env(name, value))
+    }
+
     fn cancelled(&self) -> bool {
         self.cancel.load(std::sync::atomic::Ordering::Relaxed)
     }

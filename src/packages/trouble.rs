@@ -2,6 +2,7 @@
 //! whatever package manager noticed it. The package managers' own words are in their rooms.
 
 use crate::error::{Error, Kind};
+use crate::host::Output;
 
 /// A cause that is the repository's, or that of the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,14 @@ pub enum Trouble {
 
 /// Words of a package manager, each list with its cause. The first that fits counts.
 pub type Marks = &'static [(Trouble, &'static [&'static str])];
+
+/// The failure of a package manager that was ended while it read the index; None: it ended by itself.
+pub fn ended_at_index(output: &Output, url: &str) -> Option<Error> {
+    output.stopped.as_ref()?;
+    let kind = if output.timed_out() { Kind::Repository } else { Kind::Interrupted };
+    let what = format!("the index of {url} could not be read: {}", output.ending());
+    Some(Error::new(kind, what).hint("the server, or the way to it, is too slow; try again later or name a mirror"))
+}
 
 impl Trouble {
     /// The cause that a package manager's words tell.

@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::Output;
 use crate::net::redact;
 use crate::packages::lock::Lock;
-use crate::packages::trouble::{Marks, Trouble};
+use crate::packages::trouble::{Marks, Trouble, ended_at_index};
 
 /// The lock that apt, or dpkg under it, did not get.
 pub fn lock_in(text: &str) -> Option<Lock> {
@@ -45,12 +45,8 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
         return Ok(());
     }
     let url = redact(url);
-    if output.stopped.is_some() {
-        return Err(Error::new(
-            if output.timed_out() { Kind::Repository } else { Kind::Interrupted },
-            format!("the index of {url} could not be read: {}", output.ending()),
-        )
-        .hint("the server, or the way to it, is too slow; try again later or name a mirror"));
+    if let Some(error) = ended_at_index(output, &url) {
+        return Err(error);
     }
     Err(repository(&format!("{err}\n{out}"), &format!("the repository {url}"))
         .unwrap_or_else(|| {

@@ -185,16 +185,13 @@ const INDEX_OPTIONS: [&str; 4] = ["-o", "APT::Update::Error-Mode=any", "-o", "Ac
 
 /// apt-get as it is always called: no questions, and no way around signatures, whatever apt.conf says.
 fn apt_get<'a>(session: Session<'a>) -> Command<'a> {
-    let mut command = Command::new("apt-get")
+    let mut command = session
+        .command("apt-get")
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("DEBIAN_PRIORITY", "critical")
         .env("NEEDRESTART_SUSPEND", "1")
         .env("APT_LISTCHANGES_FRONTEND", "none")
-        .env("APT_LISTBUGS_FRONTEND", "none")
-        .cancel(session.cancel);
-    for (name, value) in session.environment {
-        command = command.env(name, value);
-    }
+        .env("APT_LISTBUGS_FRONTEND", "none");
     for option in [
         "Acquire::AllowInsecureRepositories=false",
         "Acquire::AllowWeakRepositories=false",

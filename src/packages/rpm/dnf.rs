@@ -132,10 +132,7 @@ fn transactions(
 /// dnf or yum as it is always called: no questions, and no way around signatures, whatever dnf.conf says.
 fn dnf<'a>(session: Session<'a>) -> Command<'a> {
     let program = if is_old(session.host) { "yum" } else { "dnf" };
-    let mut command = Command::new(program).arg("-y").cancel(session.cancel);
-    for (name, value) in session.environment {
-        command = command.env(name, value);
-    }
+    let mut command = session.command(program).arg("-y");
     for option in [
         "exit_on_lock=1",
         "gpgcheck=1",

@@ -6,7 +6,7 @@ use crate::host::{Host, Output};
 use crate::net::redact;
 use crate::packages::Session;
 use crate::packages::lock::Lock;
-use crate::packages::trouble::{Marks, Trouble};
+use crate::packages::trouble::{Marks, Trouble, ended_at_index};
 
 /// The lock that dnf, yum (exit code 200) or zypper (7) did not get.
 pub fn lock_in(output: &Output) -> Option<Lock> {
@@ -37,12 +37,8 @@ pub fn index(host: &Host, output: &Output, url: &str) -> Result<()> {
         return Ok(());
     }
     let url = redact(url);
-    if output.stopped.is_some() {
-        return Err(Error::new(
-            if output.timed_out() { Kind::Repository } else { Kind::Interrupted },
-            format!("the index of {url} could not be read: {}", output.ending()),
-        )
-        .hint("the server, or the way to it, is too slow; try again later or name a mirror"));
+    if let Some(error) = ended_at_index(output, &url) {
+        return Err(error);
     }
     let text = all(output);
     // SIGXFSZ, or what is said of it where it is ignored.

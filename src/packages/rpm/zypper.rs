@@ -147,11 +147,7 @@ fn transaction<'a>(
 
 /// zypper as it is always called: questions get the cautious answer, which for a signature that does not hold is no.
 pub(super) fn zypper<'a>(session: Session<'a>) -> Command<'a> {
-    let mut command = Command::new("zypper").arg("--non-interactive").cancel(session.cancel);
-    for (name, value) in session.environment {
-        command = command.env(name, value);
-    }
-    command
+    session.command("zypper").arg("--non-interactive")
 }
 
 /// `(1/2) Installing: datadog-agent-1:7.58.2-1.x86_64 [...done]`
