@@ -4,8 +4,11 @@
 mod lab;
 
 mod hosts {
+    mod breakages;
     mod common;
     mod concurrent;
+    mod doctor;
+    mod evidence;
     mod existing_agent;
     mod failures;
     mod fresh;
