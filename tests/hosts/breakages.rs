@@ -34,7 +34,7 @@ pub struct Tool {
 impl Tool {
     pub fn install() -> Tool {
         if !Path::new("/usr/sbin/nft").exists() {
-            let apt = "apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install nftables";
+            let apt = "apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install nftables";
             let done = Command::new("sh").args(["-c", apt]).output().expect("sh");
             assert!(Path::new("/usr/sbin/nft").exists(), "{}", String::from_utf8_lossy(&done.stderr));
         }

@@ -238,8 +238,10 @@ fn validators() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/validators");
     if !folder.join("ready").exists() {
         let script = format!(
-            "set -e; command -v python3 > /dev/null && python3 -m venv --help > /dev/null || {{ apt-get -qq update; apt-get -qq -y install python3-venv; }}
-             command -v chromium > /dev/null || {{ apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install chromium fonts-dejavu-core; }}
+            "set -e; export DEBIAN_FRONTEND=noninteractive
+             get() {{ until apt-get -qq update; do sleep 5; done; apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install \"$@\"; }}
+             python3 -c 'import ensurepip' 2> /dev/null || get python3-venv
+             command -v chromium > /dev/null || get chromium fonts-dejavu-core
              rm -rf {0}; python3 -m venv {0}; {0}/bin/pip -q install compliance-trestle jsonschema playwright; touch {0}/ready",
             folder.display()
         );
@@ -252,7 +254,7 @@ fn validators() -> PathBuf {
 const VALIDATE: &str = r#"
 import json, pathlib, sys, xml.etree.ElementTree as tree
 import jsonschema
-from trestle.oscal.assessment_results import Model
+from trestle.oscal.assessment_results import AssessmentResults
 from playwright.sync_api import sync_playwright
 folder = pathlib.Path(sys.argv[1])
 schema = json.loads((folder / "schema.json").read_text())
@@ -265,7 +267,7 @@ told = proof.pop("sha256")
 text = json.dumps(proof, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 assert hashlib.sha256(text.encode()).hexdigest() == told
 for name in ["oscal.json", "oscal-broken.json", "oscal-one.json"]:
-    results = Model.oscal_read(folder / name).assessment_results if hasattr(Model.oscal_read(folder / name), "assessment_results") else Model.oscal_read(folder / name)
+    results = AssessmentResults.oscal_read(folder / name)
     assert results.results
 for name in ["junit.xml", "junit-broken.xml"]:
     suite = tree.parse(folder / name).getroot()
