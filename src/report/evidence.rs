@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::config::templates::Template;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::host::system;
 use crate::verify::Verification;
 
@@ -136,6 +136,13 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
         }
     }
     controls.sort_by(|a, b| a.0.cmp(&b.0));
+    if controls.is_empty() {
+        return Err(Error::new(
+            Kind::Usage,
+            "none of the chosen checks speaks for a control: OSCAL results would be empty",
+        )
+        .hint("`ddinstall verify --list` names the controls beside the checks"));
+    }
     let mut findings = Vec::new();
     for (control, related, words, failed) in &controls {
         let status = match (words.is_empty(), failed) {
@@ -158,13 +165,8 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
     let not_covered: Vec<&str> =
         evidence["not_covered"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let selected: Vec<Value> = controls.iter().map(|(control, ..)| json!({ "control-id": control })).collect();
-    // Without a control that was looked at, all that can be said is that none was chosen.
-    let selection = match selected.is_empty() {
-        true => json!({ "description": "No check was chosen that speaks for a control." }),
-        false => json!({ "include-controls": selected }),
-    };
     let described = |name: &str, key: &str| json!({ "name": name, "ns": NAMESPACE, "value": or_dash(text(host, key)) });
-    let mut results = json!({
+    let results = json!({
         "uuid": result,
         "title": format!("ddinstall verify on {}", text(host, "name")),
         "description": "Automated checks of the Datadog Agent, its FIPS proxy and Cloud Workload Security, made on the host itself.",
@@ -181,14 +183,11 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
                 "props": [described("host-name", "name"), described("kernel", "kernel"), described("architecture", "architecture"), described("machine", "machine")],
             }],
         },
-        "reviewed-controls": { "control-selections": [selection] },
+        "reviewed-controls": { "control-selections": [{ "include-controls": selected }] },
         "observations": observations,
+        "findings": findings,
         "remarks": format!("Not covered:\n{}", not_covered.iter().map(|line| format!("- {line}\n")).collect::<String>()),
     });
-    // The model knows no empty lists.
-    if !findings.is_empty() {
-        results["findings"] = findings.into();
-    }
     let document = json!({
         "assessment-results": {
             "uuid": system::random_uuid()?,

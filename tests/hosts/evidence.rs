@@ -312,7 +312,8 @@ fn other_programs_accept_the_evidence() {
     write("verify.json", &["verify", "--format", "json"]);
     write("doctor.json", &["doctor", "--format", "json"]);
     write("oscal.json", &["verify", "--format", "oscal"]);
-    write("oscal-one.json", &["verify", "--format", "oscal", "--only", "proxy.localhost"]);
+    write("oscal-one.json", &["verify", "--format", "oscal", "--only", "proxy.ports"]);
+    host.ddinstall(&["verify", "--format", "oscal", "--only", "proxy.localhost"]).run().exits(2).says("control");
     write("junit.xml", &["verify", "--format", "junit"]);
     write("report.html", &["verify", "--format", "html"]);
     // What is hostile in a value stays text in every form.
