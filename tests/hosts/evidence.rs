@@ -81,6 +81,7 @@ fn every_form_says_the_same_and_no_secret() {
     assert!(
         proof["ports"].as_array().unwrap().iter().all(|port| port["status"] == "pass" && port["process"] == "haproxy")
     );
+    assert_eq!(proof["host"]["machine"].as_str().unwrap().len(), 36);
     // The hash of a file with a password would help to guess it.
     let file = |path: &str| proof["files"].as_array().unwrap().iter().find(|f| f["path"] == path).unwrap().clone();
     assert!(file(DATADOG).get("sha256").is_none() && file(PROXY_CFG)["sha256"].is_string());

@@ -12,6 +12,7 @@ fn mends(host: &Host, check: &str) {
 }
 
 #[test]
+#[ignore = "doctor's broken hosts are mended by the same plan: --long"]
 fn what_is_broken_is_named_and_mended() {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.install().exits(0);
