@@ -10,7 +10,7 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold};
+use crate::host::{Attributes, Hold, scopes};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, PROOF};
@@ -18,7 +18,7 @@ use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
-use super::{Session, lock, print};
+use super::{Session, after_earlier, lock, print};
 
 /// All that a run came to.
 #[derive(Default)]
@@ -91,6 +91,7 @@ fn not_proven(verification: &Verification) -> Error {
 fn install(session: &Session, done: &mut Done) -> Result<()> {
     let nothing = |error: Error| if error.state.is_none() { error.state("nothing was changed") } else { error };
     let Session { host, request, events, .. } = session;
+    let earlier = after_earlier(session).map_err(nothing)?;
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
     if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
         return prove(session, prepared, done, Reach::Local);
@@ -99,7 +100,10 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
     }
     // Somebody else may have changed the host until the lock is ours: look once more.
-    let (_lock, waited) = lock(session).map_err(nothing)?;
+    let (_lock, waited) = match earlier {
+        Some(lock) => (lock, false),
+        None => lock(session).map_err(nothing)?,
+    };
     let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
     if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
         return prove(session, prepared, done, Reach::Local);
@@ -129,6 +133,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
             return Err(failed.error);
         }
     }
+    scopes::end_empty(host)?;
     let prepared = prepare::look(host, request, true)?;
     let version = prepared.current.agent_version();
     let desired = desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref())?;

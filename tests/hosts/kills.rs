@@ -347,6 +347,10 @@ fn judge(trials: &[Trial]) {
                     let word = if outcome.is_ok() { "recovered" } else { "NOT RECOVERED" };
                     eprintln!("{trial:?}: {word} in {:.1} s", begun.elapsed().as_secs_f64());
                     if let Err(why) = outcome {
+                        // At once, too: the others take their time. The plan in the middle is long.
+                        let lines: Vec<&str> = why.lines().collect();
+                        eprintln!("{}\n…", lines[..lines.len().min(20)].join("\n"));
+                        eprintln!("{}", lines[lines.len().saturating_sub(25)..].join("\n"));
                         failures.lock().expect("lock").push(format!("{trial:?}: {why}"));
                     }
                 }
