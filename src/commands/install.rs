@@ -10,10 +10,10 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, scopes};
+use crate::host::{Attributes, Hold, Host, scopes};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, PROOF};
+use crate::receipt::{self, BINARY, PROOF};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
@@ -78,6 +78,9 @@ fn words(session: &Session, done: &Done) -> String {
     let all = text::verification(verification, &session.redactor, session.style);
     out.push_str(&all);
     out.push_str(&text::summary(desired, verification, done.proof, session.style));
+    if session.request.keep_binary {
+        out.push_str(&format!("Later: `{BINARY} verify` looks again, `{BINARY} uninstall` takes all of it back.\n"));
+    }
     out
 }
 
@@ -113,6 +116,9 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     }
     let log = session.journal.open(host).map_err(nothing)?;
     clear_away(session, &prepared.desired).map_err(nothing)?;
+    if request.keep_binary {
+        keep_binary(host).map_err(nothing)?;
+    }
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
@@ -175,6 +181,16 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
         }
     }
     session.host.remove_file(PROOF).map(|_| ())
+}
+
+/// Before the first step, so that also a run that is cut off can be finished or taken back by it.
+fn keep_binary(host: &Host) -> Result<()> {
+    let own = Path::new("/proc/self/exe");
+    let bytes = std::fs::read(own).map_err(|error| Error::io("read", own, &error))?;
+    if host.read_own(BINARY)?.is_some_and(|kept| kept.bytes == bytes && kept.meta.mode == 0o700) {
+        return Ok(());
+    }
+    host.write(BINARY, &bytes, &Attributes { uid: 0, gid: 0, mode: 0o700 })
 }
 
 fn show_plan(session: &Session, prepared: &Prepared) {
