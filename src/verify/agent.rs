@@ -1,18 +1,19 @@
 //! What the running Agent says of itself: its status and counters, its own diagnosis, its log.
 
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::desired::{AGENT_UNIT, AGENT_USER, FIRST_PORT};
 use crate::host::process::is_installed;
-use crate::host::{Command, system};
+use crate::host::{Command, Host, system};
 use crate::settings::File;
 use crate::types::Version;
 
 use super::{Cause, Check, Look, Mend};
 
-const PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
+pub(super) const PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
 const LOG: &str = "/var/log/datadog/agent.log";
 /// So much of the log's end is read, in bytes.
 const LOG_END: usize = 64 << 10;
@@ -57,21 +58,43 @@ pub(super) fn status(look: &Look) -> Vec<Check> {
     if !look.facts.root {
         return wanted.into_iter().map(|check| check.unknown("the Agent answers root and its own user only")).collect();
     }
-    let output = Command::new(PROGRAM).args(["status", "-j"]).deadline(DEADLINE).run(look.host);
-    let parsed = output.map_err(|error| error.to_string()).and_then(|output| {
-        let text = output.stdout_text();
-        // Some versions log a line or two before it.
-        let json = text.find('{').map_or("", |at| &text[at..]);
-        serde_json::from_str::<Value>(json)
-            .map_err(|_| format!("`status -j` ended with {}, and printed no JSON", output.ending()))
-    });
+    // An Agent that has just started does not answer at once.
+    let mut parsed = ask(look.host);
+    for _ in 0..3 {
+        if parsed.is_ok() || !is_new(look) {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+        parsed = ask(look.host);
+    }
     match parsed {
         Err(why) => wanted.into_iter().map(|check| check.unclear(&why, "`datadog-agent status` says more")).collect(),
-        Ok(status) => wanted
-            .into_iter()
-            .map(|check| if check.id == "agent.fips" { mode(check, &status) } else { counters(check, &status) })
-            .collect(),
+        Ok(status) => {
+            wanted
+                .into_iter()
+                .map(|check| {
+                    if check.id == "agent.fips" { mode(check, &status) } else { counters(check, &status, is_new(look)) }
+                })
+                .collect()
+        }
     }
+}
+
+fn ask(host: &Host) -> Result<Value, String> {
+    let output = Command::new(PROGRAM).args(["status", "-j"]).deadline(DEADLINE).run(host);
+    let output = output.map_err(|error| error.to_string())?;
+    let text = output.stdout_text();
+    // Some versions log a line or two before it.
+    let json = text.find('{').map_or("", |at| &text[at..]);
+    let unread = |_| format!("`status -j` ended with {}, and printed no JSON", output.ending());
+    serde_json::from_str(json).map_err(unread)
+}
+
+/// Whether the Agent was started within the last minute.
+fn is_new(look: &Look) -> bool {
+    let started =
+        look.current.units.get(AGENT_UNIT).and_then(|state| system::time_of_monotonic(state.active_since_monotonic));
+    started.is_none_or(|started| started + 60 > system::epoch_seconds() as i64)
 }
 
 /// `true` and `"true"`, `9803` and `"9803"`: versions differ.
@@ -94,7 +117,7 @@ fn mode(check: Check, status: &Value) -> Check {
         .because(Cause::NotRestarted, Mend::Command(restart))
 }
 
-fn counters(check: Check, status: &Value) -> Check {
+fn counters(check: Check, status: &Value, new: bool) -> Check {
     let forwarder = &status["forwarderStats"];
     let words = forwarder["APIKeyStatus"].as_object().map(|keys| keys.values().map(text).collect::<Vec<_>>());
     let invalid = words.iter().flatten().any(|word| word.contains("invalid"));
@@ -114,6 +137,8 @@ fn counters(check: Check, status: &Value) -> Check {
     match (accepted, errors) {
         _ if forwarder.is_null() => check.skipped("this Agent does not say"),
         (0, 0) => check.skipped("nothing was sent so far"),
+        // What was sent before the proxy knew its way is sent again.
+        (0, _) if new => check.skipped(format!("it was started just now: {seen}")),
         (0, _) => check.fails(seen, hint).because(Cause::CannotSend, Mend::Hand),
         _ => check.passes(seen),
     }
@@ -242,10 +267,13 @@ mod tests {
         let good = status(
             r#"{"forwarderStats":{"APIKeyStatus":{"a":"API Key valid"},"Transactions":{"Success":3,"Errors":1}}}"#,
         );
-        assert_eq!(counters(check(), &good).status, Status::Pass);
+        assert_eq!(counters(check(), &good, false).status, Status::Pass);
         let refused = status(r#"{"forwarderStats":{"APIKeyStatus":{"a":"API Key invalid"}}}"#);
-        assert_eq!(counters(check(), &refused).cause, Some(Cause::KeyRefused));
-        assert_eq!(counters(check(), &status("{}")).status, Status::Skipped);
+        assert_eq!(counters(check(), &refused, true).cause, Some(Cause::KeyRefused));
+        assert_eq!(counters(check(), &status("{}"), false).status, Status::Skipped);
+        let silent = status(r#"{"forwarderStats":{"Transactions":{"Errors":4}}}"#);
+        assert_eq!(counters(check(), &silent, false).status, Status::Fail);
+        assert_eq!(counters(check(), &silent, true).status, Status::Skipped);
         for text in [
             r#"{"fips_proxy_enabled":"true","fips_port_range_start":"9803"}"#,
             r#"{"fips_proxy_enabled":true,"fips_port_range_start":9803}"#,

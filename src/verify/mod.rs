@@ -287,10 +287,11 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Whether the running Agent is to be asked: it must run, and answers root and its own user only.
+    /// Whether the running Agent is to be asked.
     fn asks_the_agent(&self) -> bool {
         self.reach == Reach::Agent
             && self.desired.asked.flavor().is_agent()
+            && matches!(self.host.meta(agent::PROGRAM), Ok(Some(_)))
             && self.current.units.get(AGENT_UNIT).is_some_and(UnitState::is_running)
     }
 }
