@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, row};
-use crate::types::{Flavor, Pin, Release, Site, Version};
+use crate::types::{Flavor, Pin, Profile, Release, Site, Version};
 
 pub use file::Extra;
 pub use sources::{Limits, Named, Sources};
@@ -58,6 +58,12 @@ pub struct Request {
     pub assumed: Option<Release>,
     pub agent_pin: Option<Pin>,
     pub proxy_pin: Option<Pin>,
+    /// What this is; None: whatever it looks like.
+    pub profile: Option<Profile>,
+    /// No API key is needed, and no secret may be written.
+    pub no_key: bool,
+    /// The package manager's lists and caches are emptied at the end.
+    pub clean: bool,
     pub install_only: bool,
     pub no_agent_install: bool,
     pub upgrade: bool,
@@ -296,6 +302,9 @@ impl Reader {
                 .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
         self.contradictions(&values);
+        if on("no_key") {
+            self.without_secrets(&values);
+        }
         self.flavor(&values, flavor.unwrap_or_default());
         for (setting, _) in values.iter() {
             if let Some(why) = setting.idle {
@@ -324,6 +333,9 @@ impl Reader {
             assumed: values.text("assume_distribution").and_then(|text| text.parse().ok()),
             agent_pin,
             proxy_pin: values.text("fips_proxy_version").and_then(|text| Pin::version(text).ok()),
+            profile: values.text("profile").and_then(|text| text.parse().ok()),
+            no_key: on("no_key"),
+            clean: on("clean"),
             install_only: on("install_only"),
             no_agent_install: on("no_agent_install"),
             upgrade: on("upgrade"),
