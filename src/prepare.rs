@@ -83,7 +83,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let host = session.host;
     let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
-    prerequisites::request(request, &asked, &current)?;
+    prerequisites::request(request, &asked, facts.profile, &current)?;
     prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {

@@ -69,15 +69,16 @@ fn services(facts: &Facts, asked: &Asked) -> Result<Option<String>> {
 }
 
 /// What the host's own configuration says against the request.
-pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()> {
+pub fn request(request: &Request, asked: &Asked, profile: Profile, current: &Current) -> Result<()> {
     let usage = |what: String, hint: &str| Err(Error::new(Kind::Usage, what).hint(hint));
     let path = asked.main_file().path();
     if asked.flavor() == Flavor::FipsProxy {
         return Ok(());
     }
+    // An image may go on without a key that was waived before; what runs may not.
+    let waived = request.no_key || (asked.no_key && profile == Profile::Image);
     let Some(document) = current.document(path) else {
-        if request.api_key.is_none() && !asked.no_key && !matches!(current.file(path), crate::current::Seen::Denied(_))
-        {
+        if request.api_key.is_none() && !waived && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
             return usage(format!("DD_API_KEY is not set, and there is no {path} that holds a key"), NO_KEY);
         }
         return Ok(());
@@ -88,7 +89,7 @@ pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()
         _ => None,
     };
     let has_key = current.has_key(path);
-    if request.api_key.is_none() && !has_key && !asked.no_key {
+    if request.api_key.is_none() && !has_key && !waived {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
     let is_fips = value_at(document, "fips.enabled") == Some(&Value::Bool(true));

@@ -28,7 +28,7 @@ impl Caches {
     /// Removes what was not there. What was there may have been brought up to date since.
     pub fn restore(&self, host: &Host) -> Result<()> {
         for folder in folders(self.manager) {
-            remove(host, folder, |path| !self.found.contains(path))?;
+            remove(host, folder, |path, _| !self.found.contains(path))?;
         }
         Ok(())
     }
@@ -43,10 +43,8 @@ pub fn empty(host: &Host, manager: Manager) -> Result<()> {
                 return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));
             }
         }
-        remove(host, folder, |path| {
-            path != Path::new(folder)
-                && !APT_FOLDERS.iter().any(|name| path.file_name().is_some_and(|own| own == *name))
-        })?;
+        let own = |path: &Path| APT_FOLDERS.iter().any(|name| path.file_name().is_some_and(|own| own == *name));
+        remove(host, folder, |path, kind| kind != FileKind::Dir || (path != Path::new(folder) && !own(path)))?;
     }
     Ok(())
 }
@@ -54,14 +52,16 @@ pub fn empty(host: &Host, manager: Manager) -> Result<()> {
 fn folders(manager: Manager) -> &'static [&'static str] {
     match manager {
         Manager::Apt => &["/var/lib/apt/lists", "/var/cache/apt"],
-        Manager::Dnf => &["/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5"],
-        Manager::Zypper => &["/var/cache/zypp"],
+        // dnf's plugin for a local repository keeps a copy of each package.
+        Manager::Dnf => &["/var/cache/dnf", "/var/cache/yum", "/var/cache/libdnf5", "/var/lib/dnf/plugins/local"],
+        // The number that zypper gives a machine must not be that of all machines of an image.
+        Manager::Zypper => &["/var/cache/zypp", "/var/lib/zypp/AnonymousUniqueId"],
     }
 }
 
-fn remove(host: &Host, folder: &str, goes: impl Fn(&Path) -> bool) -> Result<()> {
+fn remove(host: &Host, folder: &str, goes: impl Fn(&Path, FileKind) -> bool) -> Result<()> {
     // A folder stands before what is in it: from the end on, it is empty when its turn comes.
-    for (path, meta) in host.list_tree(folder)?.into_iter().rev().filter(|(path, _)| goes(path)) {
+    for (path, meta) in host.list_tree(folder)?.into_iter().rev().filter(|(path, meta)| goes(path, meta.kind)) {
         match meta.kind {
             FileKind::Dir => host.remove_dir(&path)?,
             _ => host.remove_file(&path)?,
