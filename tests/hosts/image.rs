@@ -45,14 +45,16 @@ fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     let lists = host.sh("find /srv/a/var/lib/apt /srv/a/var/cache /srv/a/dev /srv/a/run | sort");
 
     // A key is not taken, unless that is said: nothing is begun.
-    let untouched = host.image_tree("/srv/a");
+    // A file was mounted on and taken away in /etc, whose time is another now.
+    let strange = |host: &Host| host.image_tree("/srv/a").0.into_keys().filter(|path| path != "/etc").count();
+    assert_eq!(strange(&host), 0);
     let refused = build(&host, &["install", "--root", "/srv/a"]).env("DD_API_KEY", KEY).run().exits(2);
     assert!(refused.stderr.contains("DD_API_KEY: --no-key (which --root implies)"), "{refused}");
     assert!(!refused.stderr.contains(KEY), "{refused}");
-    assert_eq!(host.image_tree("/srv/a").changes_since(&untouched), [""; 0]);
+    assert_eq!(strange(&host), 0);
     let plan = build(&host, &["plan", "--root", "/srv/a"]).run().exits(0);
     assert!(plan.stdout.contains("install datadog-agent"), "{plan}");
-    assert_eq!(host.image_tree("/srv/a").changes_since(&untouched), [""; 0]);
+    assert_eq!(strange(&host), 0);
 
     let run = build(&host, &["install", "--root", "/srv/a"]).run().exits(0).says("nothing was started");
     assert!(run.stdout.contains("The API key is still to come"), "{run}");
@@ -66,11 +68,8 @@ fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     }
     assert_eq!(host.sh("ls /srv/a/var/lib/ddinstall"), "backups\nincomplete\nreceipt.json");
     assert!(!host.exists("/srv/a/var/log/ddinstall"));
-    assert_eq!(
-        host.sh("find /srv/a/var/lib/apt /srv/a/var/cache /srv/a/dev /srv/a/run | sort"),
-        lists + "\n/srv/a/var/lib/apt/extended_states"
-    );
-    assert!(!host.read("/srv/a/etc/hosts").contains("ddog-gov.com"));
+    assert_eq!(host.sh("find /srv/a/var/lib/apt /srv/a/var/cache /srv/a/dev /srv/a/run | sort"), lists);
+    assert!(!host.exists("/srv/a/etc/hosts"));
     assert!(host.yaml("/srv/a/etc/datadog-agent/datadog.yaml")["fips"]["enabled"] == true);
 
     // Twice alike, but for what is others' to write.
@@ -97,6 +96,7 @@ fn an_image_without_a_key_is_completed_by_its_first_start() {
     let host = host.into_booted();
     // Without the key nothing is called done.
     host.ddinstall(&["install"]).run().exits(2).says("DD_API_KEY is not set");
+    host.wait_until(20, "systemctl is-failed datadog-agent");
     host.verify().fails("unit.datadog-agent");
     host.forget_requests();
     let run = host.ddinstall(&["install"]).env("DD_API_KEY", KEY).run().exits(0);

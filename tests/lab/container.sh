@@ -3,6 +3,9 @@
 # lab, whose servers they see. There is no registry: their base is the base system of a suite, without systemd.
 #   container.sh build NAME SUITE IMAGE BINARY [KEY=VALUE…]
 #                                  builds packaging/container for the host NAME, with these build arguments
+#   container.sh bud NAME SUITE IMAGE CONTEXT [KEY=VALUE…]
+#                                  builds what is in a folder, with the Containerfile there
+#   container.sh size IMAGE        the bytes of its last layer
 #   container.sh start NAME IMAGE FOLDER [VARIABLE…]
 #                                  runs it, with these variables of our environment; returns when its first process runs
 #   container.sh exec FOLDER COMMAND…     runs a command in it
@@ -55,23 +58,36 @@ base() {
 }
 
 build() {
-    local name=$1 suite=$2 result=$3 binary=$4 image context argument arguments=()
+    local name=$1 suite=$2 result=$3 binary=$4 context
     shift 4
-    base "$suite"
     context=$(mktemp -d "$LAB/context.XXXXXX")
     # shellcheck disable=SC2064 # the folder of now
     trap "rm -rf '$context'" EXIT
     cp "$project"/packaging/container/* "$context"
     strip -o "$context/ddinstall" "$binary"
+    bud "$name" "$suite" "$result" "$context" "$@"
+}
+
+bud() {
+    local name=$1 suite=$2 result=$3 context=$4 image argument arguments=()
+    shift 4
+    base "$suite"
     for argument; do
         arguments+=(--build-arg "$argument")
     done
     mapfile -t hosts < <(names "$name")
-    inside "$name" bud "${hosts[@]}" --build-arg BASE="$image" "${arguments[@]}" --tag "localhost/$result" "$context"
+    inside "$name" builder bud --isolation chroot --layers=false --network host --pull-never \
+        "${hosts[@]}" --build-arg BASE="$image" "${arguments[@]}" --tag "localhost/$result" "$context"
 }
 
-bud() {
-    builder bud --isolation chroot --layers=false --network host --pull-never "$@"
+# What the storage knows of the last layer of an image.
+size() {
+    perl -MJSON::PP -0777 -e '
+        my ($image, @files) = @ARGV;
+        my ($images, $layers) = map { open my $in, "<", $_ or die "$_: $!\n"; decode_json(<$in>) } @files;
+        my ($found) = grep { grep { $_ eq $image } @{$_->{names} || []} } @$images or die "no image $image\n";
+        print map { "$_->{\"diff-size\"}\n" } grep { $_->{id} eq $found->{layer} } @$layers;
+    ' "localhost/$1:latest" "$store/overlay-images/images.json" "$store/overlay-layers/layers.json"
 }
 
 start() {
@@ -98,7 +114,7 @@ run() {
         mount -t cgroup2 cgroup2 /sys/fs/cgroup
     fi
     for variable; do
-        variables+=(--env "$variable")
+        variables+=(--env "$variable=${!variable}")
     done
     mapfile -t hosts < <(names "$name")
     container=$(builder from --pull-never --ulimit nofile=4096:4096 "${hosts[@]}" "localhost/$image")
@@ -115,7 +131,7 @@ id() {
 command=${1:-}
 [ $# -eq 0 ] || shift
 case "$command" in
-    build | start | run | bud) "$command" "$@" ;;
+    build | bud | size | start | run | builder) "$command" "$@" ;;
     exec) exec crun --root "$1/crun" exec "$(id "$1")" "${@:2}" ;;
     stop)
         crun --root "$1/crun" kill "$(id "$1")" "$2"
@@ -137,5 +153,5 @@ case "$command" in
         [ -z "${2:-}" ] || [ -z "$(id "$2" 2> /dev/null)" ] || "$0" stop "$2" KILL > /dev/null || true
         builder rmi "localhost/$1" > /dev/null 2>&1 || true
         ;;
-    *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
