@@ -19,6 +19,8 @@ pub const PROOF: &str = "/var/lib/ddinstall/proof.json";
 pub const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
 const INCOMPLETE_TEXT: &[u8] =
     b"The API key is still to come: `ddinstall install` with DD_API_KEY completes this image.\n";
+/// This program, where it was asked to keep itself for a later uninstallation.
+pub const BINARY: &str = "/var/lib/ddinstall/ddinstall";
 /// One log a changing run. They stay when all else of ours goes.
 pub const LOGS: &str = "/var/log/ddinstall";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";
