@@ -65,15 +65,14 @@ fn run(stop: &AtomicBool) -> Result<u8> {
     let me = Path::new("/proc/self/exe");
     let cannot = |e: std::io::Error| Error::io("run", me, &e);
     let mut child = Command::new(me).args(std::env::args_os().skip(1)).env(INSIDE, "1").spawn().map_err(cannot)?;
-    let mut told = false;
     loop {
         if let Some(status) = child.try_wait().map_err(cannot)? {
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             return code
                 .ok_or_else(|| Error::new(Kind::Interrupted, format!("the run inside the folder ended: {status}")));
         }
-        if stop.load(Ordering::Relaxed) && !told {
-            told = true;
+        if stop.load(Ordering::Relaxed) {
+            // Once more makes no difference to it.
             let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), Signal::SIGTERM);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -92,8 +91,7 @@ fn furnish(host: &Host, writes: bool) -> Result<Inside> {
     let memory = |at: &Path| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"));
     on(host, "/run", false, memory)?;
     if on(host, "/dev", writes, memory)? {
-        for name in DEVICES {
-            let path = Path::new("/dev").join(name);
+        for path in DEVICES.map(|name| Path::new("/dev").join(name)).into_iter().filter(|path| path.exists()) {
             host.write(&path, b"", &Attributes { mode: 0o666, ..PUBLIC })?;
             on(host, &path, true, |at| mount(Some(&path), at, none, MsFlags::MS_BIND, none))?;
         }
