@@ -401,6 +401,25 @@ mod tests {
         (folder, host)
     }
 
+    #[test]
+    fn an_image_says_that_its_key_is_to_come_until_the_run_that_brings_it_is_done() {
+        let (_folder, host) = host();
+        let there = || host.meta(INCOMPLETE).unwrap().is_some();
+        let mut receipt = Receipt { built: Some(1_735_689_600), ..Receipt::default() };
+        receipt.begin(Asked { no_key: true, ..Asked::default() });
+        assert_eq!(receipt.runs[0].started, "2025-01-01T00:00:00Z");
+        receipt.end(&host, Outcome::Done).unwrap();
+        assert!(there());
+        receipt.begin(Asked::default());
+        receipt.intend(&host, "the key".into(), Vec::new()).unwrap();
+        assert!(there(), "it may be cut off here");
+        receipt.end(&host, Outcome::Done).unwrap();
+        assert!(!there());
+        receipt.take_back(&host, 2).unwrap();
+        receipt.taken_back(&host, 2).unwrap();
+        assert!(there(), "the key is gone again");
+    }
+
     fn one_step(receipt: &mut Receipt, host: &Host, what: &str) {
         receipt.begin(Asked::default());
         host.make_dirs(STATE, &PRIVATE_FOLDER).unwrap();

@@ -102,3 +102,24 @@ fn malformed(path: &str, why: &str) -> Error {
 }
 
 const ASSUME: &str = "or say which release this host is built on: --assume-distribution debian:12";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_an_image_and_this_kernel_is_not_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("etc/os-release"), "ID=debian\nVERSION_ID=12\n").unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        for said in [None, Some(Profile::Host), Some(Profile::Container)] {
+            let facts = Facts::gather(&host, None, said).unwrap();
+            assert_eq!((facts.profile, facts.kernel.as_str(), facts.init), (Profile::Image, "", Init::None));
+        }
+        let here = Host::new(std::path::Path::new("/")).unwrap();
+        assert_eq!(profile(&here, Some(Profile::Container)), Profile::Container);
+    }
+}

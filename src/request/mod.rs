@@ -382,6 +382,20 @@ mod tests {
     }
 
     #[test]
+    fn an_image_without_a_key_takes_no_secret() {
+        let waived = |variables: &[(&str, &str)]| request(&[&[("DD_NO_KEY", "on")], variables].concat());
+        for (name, secret) in
+            [("DD_API_KEY", "k"), ("DD_APP_KEY", "k"), ("DD_PROXY_HTTPS", "https://user:password@proxy.test:3128")]
+        {
+            let error = waived(&[(name, secret)]).unwrap_err();
+            assert!(error.what.starts_with(name) && error.what.contains("--no-key=off"), "{}", error.what);
+        }
+        let handle = waived(&[("DD_API_KEY", "ENC[key]"), ("DD_PROXY_HTTPS", "https://proxy.test:3128")]).unwrap();
+        assert!(handle.no_key && handle.api_key.is_some(), "a handle is no secret");
+        assert!(!request(&[("DD_NO_KEY", "off"), ("DD_API_KEY", "k")]).unwrap().no_key);
+    }
+
+    #[test]
     fn a_misspelt_variable_is_pointed_out() {
         let notes = request(&[("DD_FIPS_MOED", "1"), ("DD_TRACE_ENABLED", "1")]).unwrap().notes;
         assert_eq!(notes.len(), 1);
