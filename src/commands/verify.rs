@@ -59,7 +59,10 @@ fn verify(session: &Session) -> Result<(Looked, Verification)> {
     looked.desired.start = match looked.facts.profile {
         Profile::Container => true,
         Profile::Image => false,
-        Profile::Host => looked.facts.init != Init::None && !looked.asked.install_only,
+        Profile::Host => {
+            let left_to_you = looked.asked.install_only || session.request.no_agent_install;
+            looked.facts.init != Init::None && !left_to_you
+        }
     };
     if looked.current.version(looked.asked.flavor().package()).is_none() && !looked.asked.proxy_on() {
         return Err(Error::new(Kind::Verification, "there is no Datadog Agent on this host, and none was asked for")

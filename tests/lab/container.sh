@@ -17,9 +17,11 @@ set -euo pipefail
 . "$(dirname "$0")/setup/common.sh"
 project=$(cd "$(dirname "$0")/../.." && pwd)
 store=$LAB/images
+# What is mounted is known until the machine is started anew.
+mounts=/run/ddlab-images${LAB//\//-}
 
 builder() {
-    buildah --root "$store" --runroot "$store/run" --storage-driver overlay "$@"
+    buildah --root "$store" --runroot "$mounts" --storage-driver overlay "$@"
 }
 
 inside() {
