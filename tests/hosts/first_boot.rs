@@ -139,17 +139,13 @@ fn the_user_data_is_valid() {
         let run = host.command(&["cloud-init", "schema", "-c", "/root/user-data"]).run().exits(0);
         assert!(run.says("Valid").stderr.is_empty());
     }
-    // It would tell.
-    let text = with(example("cloud-init/install.yaml"), "\nruncmd:\n", "\nruncmd: 7\nx:\n");
-    host.write("/root/user-data", text, "root:root", 0o600);
-    host.command(&["cloud-init", "schema", "-c", "/root/user-data"]).run().exits(1).says("runcmd");
 }
 
 #[test]
-#[ignore = "two boots with cloud-init: --long"]
+#[ignore = "several boots with cloud-init: --long"]
 fn cloud_init_installs() {
     let fill = |name: &str| {
-        let text = with(example(name), "content: 00000000000000000000000000000000\n", &format!("content: {KEY}\n"));
+        let text = with(example(name), &format!("'{}'", "0".repeat(32)), &format!("'{KEY}'"));
         let trusted = format!("fips_mode: true\n      repo_key_fingerprints: {}\n", fingerprint("signing"));
         with(text, "fips_mode: true\n", &trusted)
     };
@@ -157,7 +153,8 @@ fn cloud_init_installs() {
     let mut release = Release::new(Host::fresh(Suite::Bookworm).with_layer("cloud").boot());
     let text =
         with(fill("cloud-init/install.yaml"), "https://install.example.com/0.1.0", "https://install.mirror.test");
-    let text = with(text, &"0".repeat(64), &release.sum_of_script());
+    let sum = release.sum_of_script();
+    let text = with(text, &"0".repeat(64), &sum);
     with_user_data(&mut release.host, &text);
     let host = &release.host;
     host.command(&["cloud-init", "status", "--wait", "--long"]).run().exits(0).says("status: done");
@@ -171,7 +168,8 @@ fn cloud_init_installs() {
     assert!(!host.holds("test -e /run/ddinstall.key"));
     // A script that is not the one whose sum is known is not run.
     let mut release = Release::new(Host::fresh(Suite::Bookworm).with_layer("cloud").boot());
-    with_user_data(&mut release.host, &text.replace(&release.sum_of_script(), &"1".repeat(64)));
+    let text = with(text, &sum, &"1".repeat(64));
+    with_user_data(&mut release.host, &text);
     let host = &release.host;
     assert_ne!(host.command(&["cloud-init", "status", "--wait", "--long"]).run().status, Some(0));
     assert!(!host.exists("/usr/local/bin/ddinstall") && host.installed("datadog-agent").is_none());
