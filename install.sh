@@ -51,7 +51,7 @@ private_folder() {
         rm -rf "$dir"
     done
     dir=
-    fail 4 "there is no folder where a program may be put and run" "set TMPDIR to one of yours or root's, on a file system that is not mounted noexec"
+    fail 4 "there is no folder where a program may be put and run" "set TMPDIR to one of yours or root's that is not mounted noexec; where a policy such as fapolicyd decides, install the package of ddinstall"
 }
 
 # fetch URL FILE: over https alone, also after a redirect, with what is there, and no endless file. Sums make the rest safe.
@@ -65,8 +65,8 @@ fetch() (
         if grep -qi '^ *location: *http:' "$dir/answer"; then say "it is redirected to plain http" && return 1; fi
     elif [ -x /usr/lib/apt/apt-helper ]; then
         /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "$1" "$2" > /dev/null
-    elif have python3 || have /usr/libexec/platform-python; then
-        "$(command -v python3 || echo /usr/libexec/platform-python)" -c 'import shutil, sys, urllib.request as r
+    elif python=$(command -v python3 || command -v /usr/libexec/platform-python) && "$python" -c 'import ssl, urllib.request' 2> /dev/null; then
+        "$python" -c 'import shutil, sys, urllib.request as r
 try: answer = r.urlopen(sys.argv[1], timeout=60)
 except OSError as error: sys.exit(str(error))
 if not answer.geturl().startswith("https:"): sys.exit("it is redirected to plain http")
@@ -212,7 +212,7 @@ main() {
 
     # Whether anything needs root is known, and whether it is to be had, before anything is fetched.
     needs=
-    case " $* " in *" install "* | *" verify "* | *" rollback "* | *" uninstall "*) needs=$* ;; esac
+    case " $* " in *" install "* | *" verify "* | *" doctor "* | *" secrets "* | *" rollback "* | *" uninstall "*) needs=$* ;; esac
     [ -z "$to" ] || [ -w "$to" ] || needs=$to
     if [ -n "$needs" ] && [ "$(id -u)" != 0 ]; then
         if have sudo; then sudo=sudo; elif have doas; then sudo=doas
@@ -237,7 +237,7 @@ main() {
     case $status in
         # ddinstall never ends with 1; sudo and doas do where they refuse.
         1) [ -z "$sudo" ] || fail 4 "this needs root, and $sudo refused" "run it as root, or as a user whom $sudo lets" ;;
-        126) fail 4 "this host does not let $dir/ddinstall run" "where a policy such as fapolicyd decides what may, install the package of ddinstall" ;;
+        126) fail 4 "this host does not let $dir/ddinstall run" "where a policy such as fapolicyd decides, install the package of ddinstall" ;;
     esac
     exit "$status"
 }

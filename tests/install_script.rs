@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 
 const SHELLS: [&[&str]; 3] = [&["dash"], &["busybox", "sh"], &["bash"]];
 const NAME: &str = "ddinstall-x86_64";
-const BINARY: &str = "#!/bin/sh\necho \"arguments: $*\"\necho \"key: $DD_API_KEY\"\nexit 9\n";
+const BINARY: &str =
+    "#!/bin/sh\n[ \"$1\" != wait ] || exec sleep 60\necho \"arguments: $*\"\necho \"key: $DD_API_KEY\"\nexit 9\n";
 
 /// A release on disk, and the install.sh that carries its sums.
 struct Release {
@@ -290,6 +292,41 @@ fn usage_is_checked() {
     let text = fs::read_to_string(project().join("install.sh")).unwrap();
     let output = piped(SHELLS[0], &text, &[], &[], "/usr/bin:/bin");
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    let release = Release::new(None);
+    for shell in SHELLS {
+        let temporary = TempDir::new().unwrap();
+        let text = temporary.path().join("piped");
+        fs::write(&text, &release.script).unwrap();
+        // A process group of its own, as a terminal or a service manager would stop it.
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-s", "--", "--", "wait"])
+            .env("TMPDIR", temporary.path())
+            .stdin(Stdio::from(fs::File::open(&text).unwrap()))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let folder = || fs::read_dir(temporary.path()).unwrap().flatten().find(|entry| entry.path() != text);
+        let waits = |program: &str| {
+            fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let group = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+                line.starts_with(program.as_bytes()) && group.split(' ').nth(4) == Some(&child.id().to_string())
+            })
+        };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !waits("sleep\0") {
+            assert!(std::time::Instant::now() < end, "{shell:?}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(folder().is_some());
+        ran(Command::new("kill").args(["-TERM", "--", &format!("-{}", child.id())]));
+        assert_eq!((child.wait().unwrap().code(), folder().is_none()), (Some(10), true), "{shell:?}");
+    }
 }
 
 #[test]
