@@ -8,6 +8,7 @@ mod hosts {
     mod concurrent;
     mod existing_agent;
     mod failures;
+    mod first_boot;
     mod fresh;
     mod hostile;
     mod image;
@@ -17,6 +18,7 @@ mod hosts {
     mod minimal;
     mod network;
     mod odd;
+    mod one_line;
     mod package_files;
     mod plan;
     mod receipts;
