@@ -1,7 +1,8 @@
 #!/bin/bash
 # One throw-away host: an overlay over a base system, a network of its own with the vendor's servers in
 # it, and a booted systemd. The tests, the demo and the benchmark all make their hosts with this.
-#   host.sh create NAME SUITE [REPO]   file system, network, servers; OWNER=PID ties it to a process
+#   host.sh create NAME SUITE [REPO [ssh]]   file system, network, servers; OWNER=PID ties it to a process; with
+#                                      an ssh server's programs and sudo on it
 #   host.sh boot NAME [bare|sysv]      boots it ("bare": no systemd, as in an image build; "sysv": with
 #                                      Debian's sysvinit as process 1); prints PID 1
 #   host.sh exec NAME COMMAND…         runs a command in it, with nothing of our environment
@@ -109,13 +110,17 @@ create() {
     dir=$(folder "$name")
     base=$(readlink -f "$LAB/base/$suite") || true
     [ -d "$base" ] || die "there is no suite $suite: run script/lab first"
+    local floors=$base
+    if [ "${4:-}" = ssh ]; then
+        floors+=:$(readlink -f "$LAB/ssh/$suite") || die "there is no ssh layer for $suite"
+    fi
     mkdir -p "$LAB/hosts"
     mkdir "$dir"
     echo "${OWNER:-$PPID} $(started "${OWNER:-$PPID}")" > "$dir/owner"
     echo "$base" > "$dir/base"
     echo "$SET" > "$dir/set"
     mkdir "$dir"/{upper,work,root,www,log,tmp}
-    mount -t overlay "ddlab-$name" -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+    mount -t overlay "ddlab-$name" -o "lowerdir=$floors,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     hosts_file > "$dir/root/etc/hosts"
     echo lab-host > "$dir/root/etc/hostname"
     ip netns add "$(netns "$name")"
@@ -321,5 +326,5 @@ case "$command" in
         esac
         ;;
     clean) clean ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
