@@ -8,6 +8,8 @@ mod hosts {
     mod concurrent;
     mod existing_agent;
     mod failures;
+    mod fleet;
+    mod fleet_long;
     mod fresh;
     mod hostile;
     mod init;

@@ -20,6 +20,7 @@ pub struct Builder {
     tmpfs: Vec<(String, String)>,
     os_release: Option<String>,
     proxy: bool,
+    ssh: bool,
 }
 
 struct File {
@@ -44,6 +45,7 @@ impl Builder {
             tmpfs: Vec::new(),
             os_release: None,
             proxy: false,
+            ssh: false,
         }
     }
 
@@ -107,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// The programs of an ssh server, and sudo, are there (a layer below the base system).
+    pub fn with_ssh(mut self) -> Self {
+        self.ssh = true;
+        self
+    }
+
     /// Another distribution by its /etc/os-release (everything else stays Debian).
     pub fn os_release(mut self, text: &str) -> Self {
         self.os_release = Some(text.into());
@@ -121,7 +129,8 @@ impl Builder {
         // From here on the host is torn down whatever happens.
         let mut host =
             Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
-        host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
+        let ssh: &[&str] = if self.ssh { &["ssh"] } else { &[] };
+        host_sh(&[&["create", host.name(), self.suite.name(), self.repo.name()], ssh].concat());
         host.serve_keys(self.keys);
         if self.proxy {
             host_sh(&["proxy", host.name()]);
