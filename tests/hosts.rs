@@ -4,6 +4,7 @@
 mod lab;
 
 mod hosts {
+    mod chef;
     mod common;
     mod concurrent;
     mod existing_agent;
