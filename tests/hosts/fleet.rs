@@ -126,4 +126,16 @@ fn ansible_brings_hosts_to_the_state_in_one_task() {
     for (_, says) in &mistakes {
         assert!(play.output.contains(says), "{says}\n{}", play.output);
     }
+
+    // What the module does, by hand, with wrong input.
+    let piped = |args: &[&str], text: String| {
+        hosts[0].1.ddinstall(&[&["plan", "--file", "-"], args].concat()).stdin(text).run()
+    };
+    let right = format!("{{\"api_key\": \"{KEY}\", \"env\": \"lab\"}}\n");
+    piped(&["--detailed-exitcode"], right.clone()).exits(20).says("env: lab");
+    piped(&["--api-key-file", "-"], right).exits(2).says("standard input holds the settings");
+    piped(&[], String::new()).exits(0).says("Nothing to do");
+    piped(&[], format!("x: '{}'", "y".repeat(2 << 20))).exits(2).says("larger than 1 MiB");
+    let run = piped(&[], format!("api_key: {KEY}\n\tx: 1\n")).exits(2).says("--file -");
+    assert!(!run.stdout.contains(KEY) && !run.stderr.contains(KEY), "{run}");
 }

@@ -181,6 +181,18 @@ impl Controller {
         command
     }
 
+    /// A PATH with every Python of this machine, without programs that only stand for them (pyenv's shims).
+    pub fn pythons(&self) -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut folders = vec![self.programs.display().to_string()];
+        folders.extend(path.split(':').filter(|folder| !folder.ends_with("/shims")).map(str::to_owned));
+        let versions = PathBuf::from(std::env::var("HOME").unwrap_or_default()).join(".pyenv/versions");
+        for version in fs::read_dir(versions).into_iter().flatten().flatten() {
+            folders.push(version.path().join("bin").display().to_string());
+        }
+        folders.join(":")
+    }
+
     /// Ends the connections that ssh keeps for the next call.
     pub fn hang_up(&self) {
         for socket in fs::read_dir(self.path("cp")).into_iter().flatten().flatten() {
