@@ -241,8 +241,11 @@ fn every_way_that_an_operator_may_have() {
         |path: &str| format!("https://{MIRROR_USER}:{}@private.test/{path}", MIRROR_PASSWORD.replace('/', "%2F"));
     let asked = json!({"source": "", "apt_url": mirror("dd"), "keys_url": mirror("keys"), "ca_file": "/etc/mirror.pem", "upgrade": true});
     host.write("/usr/local/bin/ddinstall", &binary, "root:root", 0o755);
+    host.ddinstall(&["uninstall", "--purge"]).run().exits(0);
+    host.forget_requests();
     let task = controller.task("ddinstall", controller.asked(asked), json!({}));
     let play = controller.run(&[], &task, &["-vvv"]).exits(0).each(&["h1"], 1);
+    assert!(host.requests("apt.datadoghq.com").is_empty() && host.requests("keys.datadoghq.com").is_empty());
     assert!(!play.output.contains(MIRROR_PASSWORD) && !play.output.contains("%2F5ecret"), "{}", play.output);
     // Without root, nothing but the words for it.
     let mut plain = controller.task("ddinstall", controller.asked(json!({"source": ""})), json!({}));
