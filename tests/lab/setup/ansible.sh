@@ -9,10 +9,11 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 python=python3
+name=${1:-}
 wanted=(ansible-core)
 case "${1:-}" in
     newest) ;;
-    oldest) wanted=("ansible-core==2.15.13") ;;
+    oldest) wanted=("ansible-core==2.15.13") name=2.15.13 ;;
     lint) wanted+=(ansible-lint) ;;
     next)
         python=
@@ -30,7 +31,7 @@ if ! "$python" -c 'import venv, ensurepip' 2> /dev/null; then
     apt-get -qq update
     apt-get -qq -y --no-install-recommends install python3-venv > /dev/null
 fi
-home=$LAB/ansible/$1-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+home=$LAB/ansible/$name-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 mkdir -p "$LAB/ansible"
 exec 8> "$LAB/ansible/lock"
 flock 8
