@@ -90,7 +90,7 @@ fn add(fleet: &mut Fleet, mut host: Option<&str>, name: &str, input: &mut dyn Bu
     let mut documents = Documents::new(input);
     let mut any = false;
     loop {
-        match documents.next() {
+        match documents.piece() {
             Ok(None) => break,
             Ok(Some(Piece::Document { line, bytes })) => {
                 fleet.add(host.take(), &format!("{name}, line {line}"), &bytes);

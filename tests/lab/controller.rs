@@ -174,7 +174,10 @@ impl Controller {
         let mut command = Command::new(self.programs.join(program));
         let path = format!("{}:{}", self.programs.display(), std::env::var("PATH").unwrap_or_default());
         command.env_clear().env("PATH", path).env("HOME", self.folder.path()).env("LC_ALL", "C.UTF-8");
-        command.env("ANSIBLE_HOME", self.path("home")).env("ANSIBLE_LOCAL_TEMP", self.path("tmp"));
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("ANSIBLE_HOME", self.path("home"))
+            .env("ANSIBLE_LOCAL_TEMP", self.path("tmp"));
         command.env("ANSIBLE_COLLECTIONS_PATH", self.path("collections")).env("ANSIBLE_FORKS", "8");
         command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.path("cp")).env("DDINSTALL_LAB", folder());
         command.current_dir(self.folder.path()).stdin(Stdio::null());

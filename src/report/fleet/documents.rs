@@ -52,7 +52,7 @@ impl<'a> Documents<'a> {
     }
 
     /// The next piece; None at the end. An error is the stream's own.
-    pub fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub fn piece(&mut self) -> io::Result<Option<Piece>> {
         loop {
             let buffer = match self.input.fill_buf() {
                 Ok(buffer) => buffer,
@@ -179,7 +179,7 @@ mod tests {
         let mut input = io::BufReader::with_capacity(3, text.as_bytes());
         let mut documents = Documents::new(&mut input);
         let mut all = Vec::new();
-        while let Some(piece) = documents.next().unwrap() {
+        while let Some(piece) = documents.piece().unwrap() {
             all.push(match piece {
                 Piece::Document { bytes, .. } => String::from_utf8(bytes).unwrap(),
                 Piece::Broken { line, why } => format!("{line}: {why}"),
