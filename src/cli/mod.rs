@@ -1,8 +1,14 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
+mod render;
+mod review;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::render::{Options, Target};
 use crate::settings::{Setting, TABLE, Type};
+
+pub use review::{Output, Review as ReviewArgs};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub enum Action {
     Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
+    Render(Target, Options),
+    Review(ReviewArgs),
     ConfigGet { file: String, path: String },
     ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
 }
@@ -76,7 +84,7 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let Some((name, sub)) = matches.subcommand() else {
         return Err(command().error(
             clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
+            "a command is needed: install, plan, verify, rollback, uninstall, support, settings, config, render or review",
         ));
     };
     let action = match name {
@@ -89,12 +97,14 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
         "config" => config(sub)?,
+        "render" => render::action(sub),
+        "review" => review::action(sub),
         _ => Action::Install,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_) | Action::Review(_));
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
     }
@@ -201,6 +211,8 @@ pub fn command() -> Command {
         )
         .subcommand(support_command())
         .subcommand(config_command())
+        .subcommand(render::command(settings))
+        .subcommand(review::command())
 }
 
 fn undo(command: Command) -> Command {

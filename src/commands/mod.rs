@@ -4,6 +4,8 @@ mod config;
 mod install;
 mod journal;
 mod plan;
+mod render;
+mod review;
 mod rollback;
 pub mod settings;
 mod support;
@@ -56,6 +58,8 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Support(question, listing) => return support::run(question, *listing),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
+        Action::Render(target, options) => return render::run(invocation, *target, options),
+        Action::Review(args) => return review::run(args),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",

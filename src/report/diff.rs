@@ -22,6 +22,13 @@ pub fn unified(file: &FileChange, redactor: &Redactor) -> String {
     redactor.text(&text.replace('\r', ""))
 }
 
+/// The change of a text that `path` names, in a form that `patch -p1` takes. Empty where there is none.
+pub fn texts(old: &str, new: &str, path: &str, redactor: &Redactor) -> String {
+    let path = path.trim_start_matches('/');
+    let diff = TextDiff::from_lines(old, new);
+    redactor.text(&diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string())
+}
+
 /// The diff of a step, if it changes a file.
 pub fn of_step(step: &Step, redactor: &Redactor) -> Option<String> {
     match step {

@@ -1,0 +1,42 @@
+//! `ddinstall render`: from the request to a document on standard output; what is worth saying goes to standard error.
+
+use serde_json::json;
+
+use crate::cli::{Format, Invocation};
+use crate::error::Error;
+use crate::render::{Options, TARGETS, Target, render};
+use crate::report::Redactor;
+use crate::request::{Inputs, Request};
+
+use super::{print, read_input, read_settings, refuse};
+
+pub(super) fn run(invocation: &Invocation, target: Target, options: &Options) -> u8 {
+    match document(invocation, target, options) {
+        Ok(()) => 0,
+        Err(error) => refuse("render", invocation.format, error),
+    }
+}
+
+fn document(invocation: &Invocation, target: Target, options: &Options) -> Result<(), Error> {
+    let request = Request::new(Inputs {
+        variables: std::env::vars_os().collect(),
+        flags: invocation.flags.clone(),
+        sets: invocation.sets.clone(),
+        file: invocation.file.as_deref().map(read_settings).transpose()?,
+        read: &read_input,
+    })?;
+    let rendered = render(&request, target, options)?;
+    let redactor = Redactor::new(request.secrets());
+    let notes: Vec<String> = request.notes.iter().chain(&rendered.notes).map(|note| redactor.text(note)).collect();
+    if invocation.format == Format::Json {
+        let name = TARGETS.iter().find(|(_, known)| *known == target).map(|(name, _)| name);
+        let document = json!({ "command": "render", "target": name, "document": rendered.text, "notes": notes });
+        print(&format!("{document:#}\n"));
+        return Ok(());
+    }
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+    print(&rendered.text);
+    Ok(())
+}
