@@ -9,6 +9,7 @@ mod lock;
 mod pipes;
 mod probe;
 pub mod process;
+pub mod scopes;
 pub mod services;
 pub mod sockets;
 pub mod system;
