@@ -42,8 +42,8 @@ impl Template {
         environment.add_filter("sh", shell);
         environment
             .render_str(&without_tag_lines(self.text()), values)
-            // minijinja takes the last line end away.
-            .map(|text| text + "\n")
+            // minijinja takes the last line end away, or leaves it where a tag stands last.
+            .map(|text| format!("{}\n", text.trim_end_matches('\n')))
             .map_err(|e| Error::new(Kind::Merge, format!("a template of ddinstall cannot be rendered ({self:?}): {e}")))
     }
 }

@@ -26,8 +26,8 @@ pub use model::{Finding, Level, Right, variable};
 /// The largest file that is read, in bytes.
 pub const LIMIT: usize = 4 << 20;
 
-/// How many changes mend one file at most.
-const ROUNDS: usize = 500;
+/// How many bytes are read again, all changes together, before the rest is left to another run.
+const WORK: usize = 16 << 20;
 
 /// Findings of one file that are kept; a file that has more is told so.
 const MOST: usize = 1000;
@@ -108,60 +108,77 @@ impl Source {
         }
     }
 
-    fn change(&self, text: &str, document: usize, change: &Change) -> Result<String, Refusal> {
+    /// Changes a document; `text` is the whole text before and after.
+    fn change(&mut self, text: &mut String, document: usize, change: &Change) -> Result<(), Refusal> {
         match self {
-            Source::Manifests(file) => file.change(document, change),
-            Source::Made(made) => made.change(text, change),
+            Source::Manifests(file) => {
+                file.change(document, change)?;
+                file.text().clone_into(text);
+            }
+            Source::Made(made) => {
+                let new = made.change(text, change)?;
+                *made = read::run::commands(&new)?;
+                *text = new;
+            }
         }
+        Ok(())
     }
 }
 
 /// Reviews a file's bytes.
 pub fn review(bytes: &[u8]) -> Result<Review, Refusal> {
     let parsed = parse(bytes)?;
-    Ok(examine(parsed))
+    Ok(examine(parsed.kind, parsed.source, parsed.found).0)
 }
 
 /// The text that mends all that can be mended, and what is left then.
 pub fn mended(bytes: &[u8]) -> Result<(String, Review), Refusal> {
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
-    // Findings whose change came to nothing.
-    let mut hopeless: Vec<(String, String)> = Vec::new();
-    for _ in 0..ROUNDS {
+    let state = |text: &str| -> Result<(String, Review, Source), Refusal> {
         let parsed = parse(text.as_bytes())?;
-        if parsed.text != text {
-            text = parsed.text;
+        let (review, source) = examine(parsed.kind, parsed.source, parsed.found);
+        Ok((parsed.text, review, source))
+    };
+    let key = |finding: &Finding| format!("{} {} {}", finding.rule, finding.at, finding.what);
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    // Findings that were dealt with before and came back, or could not be.
+    let mut tried: Vec<String> = Vec::new();
+    let mut work = WORK;
+    loop {
+        let (repaired, review, mut source) = state(&text)?;
+        if repaired != text {
+            text = repaired;
             continue;
         }
-        let source = parsed.source;
-        let (review, source) = examine_with(parsed.kind, source, parsed.found);
-        let key = |finding: &Finding| (finding.rule.to_owned(), format!("{} {}", finding.at, finding.what));
-        let next = review.findings.iter().find(|f| !f.fix.is_empty() && !hopeless.contains(&key(f)));
-        let Some(finding) = next else { return Ok((text, review)) };
-        match carry_out(&source, &text, finding) {
-            Ok(new) if new != text => {
-                let gone = |review: &Review| !review.findings.iter().any(|f| key(f) == key(finding));
-                match self::review(new.as_bytes()) {
-                    Ok(after) if gone(&after) => text = new,
-                    _ => hopeless.push(key(finding)),
+        let before = text.clone();
+        let mut done: Vec<&Change> = Vec::new();
+        for finding in review.findings.iter().filter(|finding| !finding.fix.is_empty()) {
+            // What is removed moves what stands behind it, so it goes alone.
+            let removes = finding.fix.iter().any(|change| matches!(change, Change::Remove(_)));
+            let key = key(finding);
+            if tried.contains(&key) || removes && !done.is_empty() {
+                continue;
+            }
+            tried.push(key);
+            let old = text.clone();
+            for change in finding.fix.iter().filter(|change| !done.contains(change)) {
+                let Some(left) = work.checked_sub(text.len()) else { return Ok((before, review)) };
+                work = left;
+                if source.change(&mut text, finding.document, change).is_err() {
+                    // All changes of a finding, or none.
+                    text = old;
+                    source = state(&text)?.2;
+                    break;
                 }
             }
-            _ => hopeless.push(key(finding)),
+            done.extend(&finding.fix);
+            if removes {
+                break;
+            }
+        }
+        if text == before {
+            return Ok((text, review));
         }
     }
-    let review = review(text.as_bytes())?;
-    Ok((text, review))
-}
-
-/// All changes of one finding, or none.
-fn carry_out(source: &Source, text: &str, finding: &Finding) -> Result<String, Refusal> {
-    let mut fix = finding.fix.iter();
-    let Some(first) = fix.next() else { return Ok(text.to_owned()) };
-    let mut text = source.change(text, finding.document, first)?;
-    for change in fix {
-        text = parse(text.as_bytes())?.source.change(&text, finding.document, change)?;
-    }
-    Ok(text)
 }
 
 fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
@@ -208,11 +225,7 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
     Ok(Parsed { kind, source, text, found })
 }
 
-fn examine(parsed: Parsed) -> Review {
-    examine_with(parsed.kind, parsed.source, parsed.found).0
-}
-
-fn examine_with(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, Source) {
+fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, Source) {
     let documents = source.documents();
     let mut rights = Vec::new();
     let mut secrets = Vec::new();
@@ -265,15 +278,17 @@ fn without_commas(text: &str) -> (String, Vec<Finding>) {
     let mut out = String::with_capacity(text.len());
     let mut found = Vec::new();
     let (mut inside, mut escaped, mut line) = (false, false, 1);
-    // Where the last comma stands in `out`, if only blanks follow it.
+    // Where the last comma stands, if only blanks follow it; and up to where the text is done.
     let mut comma: Option<(usize, usize)> = None;
-    for c in text.chars() {
+    let mut done = 0;
+    for (at, c) in text.char_indices() {
         match c {
             '\n' => line += 1,
             '"' if !escaped => inside = !inside,
             ']' | '}' if !inside => {
                 if let Some((at, line)) = comma.take() {
-                    out.remove(at);
+                    out.push_str(&text[done..at]);
+                    done = at + 1;
                     let what = "a comma stands before a closing bracket";
                     found.push(Finding { line, ..rules::finding("json-comma", 0, "", what, Vec::new()) });
                 }
@@ -282,15 +297,15 @@ fn without_commas(text: &str) -> (String, Vec<Finding>) {
         }
         escaped = inside && c == '\\' && !escaped;
         if c == ',' && !inside {
-            comma = Some((out.len(), line));
+            comma = Some((at, line));
         } else if !c.is_whitespace() {
             comma = None;
         }
-        out.push(c);
         if found.len() > MOST {
-            return (text.to_owned(), found);
+            break;
         }
     }
+    out.push_str(&text[done..]);
     (out, found)
 }
 

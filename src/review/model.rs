@@ -178,12 +178,20 @@ impl Workload {
         features
     }
 
+    /// Whether any of its containers, or a file, turns a setting on.
+    fn anywhere(&self, path: &str) -> bool {
+        let name = variable(path);
+        let senders = || self.containers.iter().filter(|container| container.role.sends());
+        senders().any(|container| container.is_on(&name) == Some(true))
+            || senders().all(|container| container.variable(&name).is_none()) && self.is_on(path) == Some(true)
+    }
+
     pub fn cws(&self) -> bool {
-        self.is_on("runtime_security_config.enabled") == Some(true)
+        self.anywhere("runtime_security_config.enabled")
     }
 
     pub fn fips(&self) -> bool {
-        self.is_on("fips.enabled") == Some(true)
+        self.anywhere("fips.enabled")
     }
 
     pub fn of(&self, role: Role) -> Option<&Container> {

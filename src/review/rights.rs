@@ -116,7 +116,7 @@ impl Checker<'_> {
         }
         let by_file = workload.settings.iter().any(|(path, _)| path == "runtime_security_config.enabled");
         for container in [Some(probe), security].into_iter().flatten() {
-            if container.is_on(ENABLED) != Some(true) && !by_file {
+            if !container.is_on(ENABLED).unwrap_or(by_file) {
                 let at = container.variable(ENABLED).map_or(&container.at, |v| &v.at);
                 let fix = self.mend.set(container, ENABLED, "true");
                 self.add(

@@ -22,7 +22,6 @@ pub enum Change {
 /// A file of one document or more.
 #[derive(Debug)]
 pub struct Manifests {
-    mark: &'static str,
     text: String,
     parts: Vec<Part>,
 }
@@ -81,7 +80,7 @@ impl Manifests {
         if bytes.len() > limit {
             return Err(Refusal::new(format!("larger than {} MB", limit >> 20)));
         }
-        let (mark, text) = decode(bytes)?;
+        let (_, text) = decode(bytes)?;
         let mut parts = Vec::new();
         // At the start of a line, `---` begins a document wherever it stands, also inside a text.
         let mut starts = vec![(0, 0)];
@@ -102,7 +101,7 @@ impl Manifests {
                 parts.push(Part { start, before, parsed });
             }
         }
-        Ok(Manifests { mark, text, parts })
+        Ok(Manifests { text, parts })
     }
 
     pub fn count(&self) -> usize {
@@ -126,20 +125,32 @@ impl Manifests {
         part.before + part.parsed.lines.number(start)
     }
 
-    /// The text of the file after a change to one document.
-    pub fn change(&self, document: usize, change: &Change) -> Result<String, Refusal> {
+    /// The text of the file.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Changes one document. Nothing is changed where that is refused.
+    pub fn change(&mut self, document: usize, change: &Change) -> Result<(), Refusal> {
         let part = self.parts.get(document).ok_or_else(|| Refusal::new("no such document"))?;
         let mut expected = part.parsed.data.clone();
         apply(&mut expected, change);
         let splices = part.plan(change)?;
         let new = splice(&part.parsed.text, splices).ok_or_else(|| Refusal::new("changes overlap"))?;
-        let held = Parsed::new(new.clone()).is_ok_and(|parsed| parsed.data == expected);
-        if !held {
-            return Err(Refusal::new("this cannot be changed without a risk to what stands around it")
-                .hint("change it by hand"));
-        }
+        let parsed = Parsed::new(new).ok().filter(|parsed| parsed.data == expected).ok_or_else(|| {
+            Refusal::new("this cannot be changed without a risk to what stands around it").hint("change it by hand")
+        })?;
         let end = part.start + part.parsed.text.len();
-        Ok(format!("{}{}{new}{}", self.mark, &self.text[..part.start], &self.text[end..]))
+        self.text.replace_range(part.start..end, &parsed.text);
+        let lines = |text: &str| text.matches('\n').count();
+        let (longer, more) = (parsed.text.len(), lines(&parsed.text));
+        let (shorter, fewer) = (part.parsed.text.len(), lines(&part.parsed.text));
+        for later in &mut self.parts[document + 1..] {
+            later.start = later.start + longer - shorter;
+            later.before = later.before + more - fewer;
+        }
+        self.parts[document].parsed = parsed;
+        Ok(())
     }
 }
 
@@ -405,9 +416,11 @@ mod tests {
     use super::*;
 
     fn changed(text: &str, changes: &[Change]) -> String {
-        changes.iter().fold(text.to_owned(), |text, change| {
-            Manifests::load(text.as_bytes(), 1 << 20).unwrap().change(0, change).unwrap()
-        })
+        let mut file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
+        changes.iter().for_each(|change| file.change(0, change).unwrap());
+        let again = Manifests::load(file.text().as_bytes(), 1 << 20).unwrap();
+        assert_eq!(again.data(0), file.data(0));
+        file.text().to_owned()
     }
 
     fn text(value: &str) -> Value {
@@ -459,10 +472,12 @@ mod tests {
     #[test]
     fn documents_are_apart_and_lines_count_through() {
         let text = "# none\n---\na: 1\n---\n# b\nb:\n- c\n- d\n...\n";
-        let file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
+        let mut file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
         assert_eq!((file.count(), file.line(1, "/b/1"), file.line(0, "/a"), file.line(1, "/b/7/x")), (2, 8, 3, 6));
-        let after = file.change(1, &Change::Put("/b/0".into(), Value::Int(5))).unwrap();
-        assert_eq!(after, text.replace("- c", "- 5"));
+        file.change(0, &Change::Put("/n/o".into(), Value::Int(5))).unwrap();
+        file.change(1, &Change::Put("/b/0".into(), Value::Int(5))).unwrap();
+        assert_eq!(file.text(), text.replace("- c", "- 5").replace("a: 1\n", "a: 1\nn:\n  o: 5\n"));
+        assert_eq!(file.line(1, "/b/1"), 10);
         let broken = Manifests::load(b"a: 1\n---\nb: [\n", 1 << 20).unwrap_err();
         assert!(broken.line.is_some_and(|line| line >= 3), "{broken:?}");
     }
@@ -470,7 +485,7 @@ mod tests {
     #[test]
     fn what_cannot_be_changed_is_refused() {
         let text = "a: &x\n  b: 1\nc: *x\n";
-        let file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
+        let mut file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
         for change in [Change::Put("/a/b".into(), Value::Int(2)), Change::Put("/c/b".into(), Value::Int(2))] {
             let result = file.change(0, &change);
             assert!(result.is_err(), "{change:?}: {result:?}");

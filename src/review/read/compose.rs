@@ -40,7 +40,8 @@ fn container(name: &str, place: &Place) -> Container {
     };
     let port = |port: &Place| match port.value {
         Value::Map(_) => port.int("target").map(|(n, _)| n),
-        other => written(other).rsplit(':').next()?.split('/').next()?.parse().ok(),
+        // The first of a range stands for all.
+        other => written(other).rsplit(':').next()?.split(['/', '-']).next()?.parse().ok(),
     };
     let role = match role(image, name, "") {
         Role::Other => role(image, called, ""),

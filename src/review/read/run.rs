@@ -146,7 +146,7 @@ impl Made {
             };
             if matches!(flag, "-e" | "--env") {
                 let (name, value) = match value.split_once('=') {
-                    Some((name, value)) => (name.to_owned(), Value::Str(value.into())),
+                    Some((name, value)) => (name.to_owned(), literal(value)),
                     None => (value, Value::Null),
                 };
                 self.put(format!("{service}/environment/{}", token(&name)), value, text, range);
@@ -190,6 +190,24 @@ impl Made {
         }
     }
 
+    /// The text without the flags of a place and of all below it. None where there are none.
+    fn remove(&self, text: &str, pointer: &str) -> Option<String> {
+        let below = |spot: &&Spot| {
+            let rest = spot.pointer.strip_prefix(pointer);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut ranges: Vec<_> = self.spots.iter().filter(below).map(|spot| spot.range.clone()).collect();
+        ranges.sort_by_key(|range| std::cmp::Reverse(range.start));
+        ranges.first()?;
+        let mut text = text.to_owned();
+        for range in ranges {
+            // With the blanks and the continued line before it.
+            let before = text[..range.start].trim_end_matches(|c: char| c.is_whitespace() || c == '\\').len();
+            text.replace_range(before..range.end, "");
+        }
+        Some(text)
+    }
+
     /// The text of the script after a change.
     pub fn change(&self, text: &str, change: &Change) -> Result<String, Refusal> {
         if !self.editable {
@@ -200,16 +218,15 @@ impl Made {
             Change::Put(pointer, value) | Change::Push(pointer, value) => (pointer, Some(value)),
             Change::Remove(pointer) => (pointer, None),
         };
+        if value.is_none() {
+            return self.remove(text, pointer).ok_or_else(none);
+        }
         let is_push = matches!(change, Change::Push(..));
         let spot = self.spots.iter().find(|spot| spot.pointer == *pointer && !is_push);
         let flag = value.map(|value| flag(pointer, value).ok_or_else(none)).transpose()?;
         let (range, new) = match (spot, flag) {
             (Some(spot), Some(flag)) if !flag.is_empty() => (spot.range.clone(), flag),
-            (Some(spot), _) => {
-                // With the blanks and the continued line before it.
-                let before = text[..spot.range.start].trim_end_matches(|c: char| c.is_whitespace() || c == '\\');
-                (before.len()..spot.range.end, String::new())
-            }
+            (Some(_), _) => return self.remove(text, pointer).ok_or_else(none),
             (None, Some(flag)) => {
                 let service: Vec<&str> = pointer.split('/').take(3).collect();
                 let image = format!("{}/image", service.join("/"));
@@ -223,6 +240,12 @@ impl Made {
         };
         Ok(format!("{}{new}{}", &text[..range.start], &text[range.end..]))
     }
+}
+
+/// A variable's value. What a shell would fill in stands in the arguments all the same, unlike what Compose fills in.
+fn literal(text: &str) -> Value {
+    let dollar = if text.starts_with('$') { "$" } else { "" };
+    Value::Str(format!("{dollar}{text}"))
 }
 
 /// A value of the made-up Compose file as a flag.
@@ -243,7 +266,9 @@ fn flag(pointer: &str, value: &Value) -> Option<String> {
         }
         _ => {
             let (option, ..) = OPTIONS.iter().find(|(_, known, _)| *known == key)?;
-            Some(format!("{option} {}", quoted(&written(value))))
+            // Compose joins the network of a service, docker that of a container.
+            let value = written(value).replacen("service:", "container:", 1);
+            Some(format!("{option} {}", quoted(&value)))
         }
     }
 }
@@ -327,7 +352,7 @@ pub fn inspected(document: &Value, line: impl Fn(&str) -> usize) -> Made {
         for variable in place.items("Config/Env") {
             let text = written(variable.value);
             let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-            put(format!("environment/{}", token(name)), Value::Str(value.into()), line(&variable.at));
+            put(format!("environment/{}", token(name)), literal(value), line(&variable.at));
         }
         let mut lists: Vec<(&str, Vec<(String, String)>)> = vec![
             ("cap_add", place.texts("HostConfig/CapAdd")),
