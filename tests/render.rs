@@ -30,8 +30,11 @@ fn rendered(target: Target, variables: &[(&str, &str)]) -> String {
     render(&request(variables), target, &Options::default()).unwrap().text
 }
 
-/// Every combination of what a document depends on that its platform has: name of the target, variables, document.
-fn combinations() -> Vec<(&'static str, Vec<(&'static str, &'static str)>, String)> {
+/// Name of the target, variables, document.
+type Combination = (&'static str, Vec<(&'static str, &'static str)>, String);
+
+/// Every combination of what a document depends on that its platform has.
+fn combinations() -> Vec<Combination> {
     let mut all = Vec::new();
     for (name, target) in TARGETS {
         for bits in 0..128_u32 {

@@ -271,11 +271,12 @@ impl Checker<'_> {
         let known = TABLE.iter().any(|row| fits(row.grant, mount));
         let logs = self.features.contains(&Feature::Logs) && mount.host.starts_with("/var/log/");
         let id = match () {
-            () if known && !(container.role == Role::Init && !mount.writable) => "right-needless",
+            () if known && (mount.writable || container.role != Role::Init) => "right-needless",
             () if container.role == Role::Proxy => "right-needless",
             () if mount.writable => "mount-writable-unknown",
             () if logs || container.role == Role::Init => {
-                let why = "files that the operator wants collected";
+                let why =
+                    if logs { "logs that the operator wants collected" } else { "it prepares a volume, and ends" };
                 return self.right(name, &mount.at, format!("{host}, read-only"), Some(why));
             }
             () => "mount-unknown",

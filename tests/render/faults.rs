@@ -790,11 +790,12 @@ fn the_command_names_mends_and_writes() {
         assert!(said.lines().any(of), "{name} ({target:?})");
     }
     assert!(!said.contains("0123456789abcdef"), "a secret is shown");
-    let sarif: serde_json::Value = serde_json::from_slice(&with(&["--format", "sarif"]).stdout).unwrap();
+    let sarif = run(&["review", "--format", "sarif", &files[0], &files[60], &files[90]], &[]);
+    let sarif: serde_json::Value = serde_json::from_slice(&sarif.stdout).unwrap();
     assert_eq!(sarif["version"], "2.1.0");
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
-    assert!(results.len() >= FAULTS.len());
+    assert!(results.len() >= 3);
     for result in results {
         assert_eq!(rules[result["ruleIndex"].as_u64().unwrap() as usize]["id"], result["ruleId"]);
         let place = &result["locations"][0]["physicalLocation"];

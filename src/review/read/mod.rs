@@ -124,21 +124,18 @@ pub fn role(image: &str, name: &str, command: &str) -> Role {
     if base.contains("cluster-agent") {
         return Role::Cluster;
     }
-    let ours = base.contains("agent") && (image.contains("datadog") || name.contains("agent"))
-        || base.contains("datadog") && name.contains("agent");
-    let part = |what: &str| name == what || command.contains(what);
-    match () {
-        () if !ours && !(base.contains("datadog") && part("system-probe")) => {
-            if ["system-probe", "security-agent", "trace-agent"].contains(&name) && image.contains("agent") {
-                return role(&format!("datadog/{image}"), name, command);
-            }
-            Role::Other
-        }
-        () if part("system-probe") => Role::SystemProbe,
-        () if part("security-agent") => Role::Security,
-        () if part("trace-agent") => Role::Trace,
-        () if part("process-agent") => Role::Process,
-        () => Role::Agent,
+    let parts = [
+        ("system-probe", Role::SystemProbe),
+        ("security-agent", Role::Security),
+        ("trace-agent", Role::Trace),
+        ("process-agent", Role::Process),
+    ];
+    let named = name.contains("agent") || name == "system-probe";
+    let ours = base.contains("agent") && (image.contains("datadog") || named) || base.contains("datadog") && named;
+    match parts.iter().find(|(part, _)| name == *part || command.contains(part)) {
+        _ if !ours => Role::Other,
+        Some((_, role)) => *role,
+        None => Role::Agent,
     }
 }
 
