@@ -341,7 +341,7 @@ impl Run<'_> {
             units::daemon_reload(host)?;
         }
         if unit == AGENT_UNIT {
-            // An Agent that failed again and again has had them started and stopped as often: systemd would refuse them now.
+            // They were started, and ended, as often as it was.
             units::forget(host, &SATELLITES);
         }
         units::restart(host, &[unit])?;
@@ -385,7 +385,7 @@ impl Run<'_> {
         self.job.events().progress("watching the services settle", None);
         let settled = units::settle(self.job.host(), &watched, SETTLE, SETTLE_LIMIT)?;
         self.applied.settling = started.elapsed().as_secs_f64();
-        // One that failed ends the wait, while the others have not rested long enough yet.
+        // One that failed ends the watching, whatever the others are still at.
         let failed = settled.iter().find(|s| s.verdict == Verdict::Failed);
         match failed.or_else(|| settled.iter().find(|s| s.verdict != Verdict::Up)) {
             None => Ok(()),

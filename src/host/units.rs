@@ -190,14 +190,14 @@ pub fn stop(host: &Host, units: &[&str]) -> Result<()> {
     drive(host, "stop", units)
 }
 
-/// Starts units anew. What they did before is forgotten first: systemd refuses to start what was started too often of
-/// late, as by a boot and the runs around it.
+/// Starts units anew. What they did before is forgotten first.
 pub fn restart(host: &Host, units: &[&str]) -> Result<()> {
     forget(host, units);
     drive(host, "restart", units)
 }
 
-/// Has systemd forget how often units were started, and that they failed.
+/// Forgets what units did before: systemd refuses to start what was started too often of late, as by a boot and the runs
+/// around it.
 pub fn forget(host: &Host, units: &[&str]) {
     // It fails for a unit that systemd has not loaded, which has no past.
     let _ = drive(host, "reset-failed", units);

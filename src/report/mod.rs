@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod evidence;
+pub mod fleet;
 pub mod json;
 mod redact;
 mod terminal;

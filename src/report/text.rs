@@ -5,7 +5,6 @@ use std::fmt::Write;
 use crate::desired::Desired;
 use crate::doctor::{By, Trouble};
 use crate::error::Error;
-use crate::facts::Init;
 use crate::plan::Plan;
 use crate::rollback::Undone;
 use crate::verify::{Check, Status, Verification};
@@ -21,7 +20,7 @@ impl Style {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn status(self, status: Status) -> String {
+    pub(super) fn status(self, status: Status) -> String {
         match status {
             Status::Pass => self.paint("32", "pass   "),
             Status::Warn => self.paint("33", "warn   "),
@@ -190,16 +189,19 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
         out.push_str("`ddinstall doctor` names the cause and what mends it; `ddinstall verify --details` tells more of each check.\n");
         return out;
     }
-    if desired.init == Init::None {
-        out.push_str("Installed and configured; nothing was started: no service manager runs here.\n");
-    } else if !desired.start {
-        out.push_str("Installed and configured; nothing was started (DD_INSTALL_ONLY).\n");
+    if !desired.start {
+        let _ = writeln!(out, "Installed and configured; nothing was started: {}.", desired.rests());
     } else if desired.asked.fips_on() {
         let site = desired.asked.site.as_deref().unwrap_or("ddog-gov.com");
         let _ = writeln!(out, "The FIPS proxy listens on ports 9803-9818, and the Agent sends through it, to {site}.");
     } else {
         out.push_str("The Agent runs.\n");
         out.push_str("FIPS is not on: the Agent sends to the site itself.\n");
+    }
+    if desired.asked.no_key {
+        out.push_str(
+            "The API key is still to come: `ddinstall install` with DD_API_KEY at the first start brings it.\n",
+        );
     }
     if desired.asked.cws_on() {
         out.push_str("Cloud Workload Security (CWS) is on.\n");

@@ -52,6 +52,7 @@ pub const CATALOGUE: &[Row] = &[
     row("agent.key", "an API key is set", CONFIGURATION, &[]),
     row("journald.group", "the Agent may read the journal", FIPS, &["au-4"]),
     row("journald.access", "there is a journal to read", JOURNALD, &["au-4"]),
+    row("process.*", "a program runs in the container", TROUBLE, MONITORING),
     row("unit.enabled", "the services start when the host boots", FIPS, CONFIG),
     row("unit.*", "a service runs", TROUBLE, MONITORING),
     row(

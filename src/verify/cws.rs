@@ -3,6 +3,7 @@
 use crate::desired::SYSPROBE_UNIT;
 use crate::host::system::{self, Lockdown};
 use crate::support;
+use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend};
 
@@ -11,6 +12,9 @@ const POLICIES: &str = "/etc/datadog-agent/runtime-security.d";
 const SOCKET: &str = "/opt/datadog-agent/run/runtime-security.sock";
 
 pub(super) fn checks(look: &Look) -> Vec<Check> {
+    if look.facts.profile == Profile::Image {
+        return vec![policies(look)];
+    }
     vec![policies(look), kernel(look), lockdown(look), btf(look), debugfs(look), module(look)]
 }
 

@@ -5,6 +5,7 @@ mod agent;
 mod bypass;
 pub mod catalogue;
 pub mod cause;
+mod container;
 mod cws;
 mod environment;
 mod files;
@@ -24,7 +25,7 @@ use crate::desired::{AGENT_UNIT, Desired};
 use crate::facts::Facts;
 use crate::host::units::UnitState;
 use crate::host::{Host, system};
-use crate::types::Flavor;
+use crate::types::{Flavor, Profile};
 
 pub use catalogue::{CATALOGUE, Choice};
 pub use cause::{Cause, Mend};
@@ -243,8 +244,12 @@ pub fn verify(
         checks.extend(files::repository(host));
         checks.extend(files::files(desired, current));
         checks.extend(files::key(host, desired, current));
-        checks.extend(services::journald(host, desired, current));
-        checks.extend(services::units(facts, desired, current));
+        if facts.profile == Profile::Container {
+            checks.extend(container::processes(host, desired, current));
+        } else {
+            checks.extend(services::journald(host, desired, current));
+            checks.extend(services::units(facts, desired, current));
+        }
         if desired.asked.fips_on() {
             checks.extend(bypass::checks(&look));
         }
@@ -257,7 +262,10 @@ pub fn verify(
         checks.extend(status.join().unwrap_or_default());
         checks.extend(diagnosis.join().unwrap_or_default());
         checks.extend(agent::log(&look));
-        if proxy_on || desired.asked.flavor() == Flavor::FipsAgent {
+        if facts.profile == Profile::Image {
+            let check = Check::of("kernel.fips", "looked at where the image runs");
+            checks.push(check.skipped("an image has no kernel; the one that runs here is another's"));
+        } else if proxy_on || desired.asked.flavor() == Flavor::FipsAgent {
             checks.push(platform::kernel_fips(facts));
             checks.push(platform::crypto_policy(host));
         }

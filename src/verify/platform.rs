@@ -6,6 +6,7 @@ use crate::facts::Facts;
 use crate::host::Host;
 use crate::packages;
 use crate::support::{self, ALL_PRODUCTS_AGENT, FIRST_CWS_AGENT, Supported};
+use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend};
 
@@ -25,7 +26,9 @@ pub(super) fn checks(look: &Look) -> Vec<Check> {
 
 fn release(facts: &Facts, desired: &Desired) -> Check {
     let check = Check::of("platform.release", "a release that the vendor's pages name");
-    let answers = support::answers(&facts.distribution, &facts.architecture, &facts.kernel, facts.lockdown);
+    // The kernel under an image is another's.
+    let kernel = if facts.profile == Profile::Image { "" } else { &facts.kernel };
+    let answers = support::answers(&facts.distribution, &facts.architecture, kernel, facts.lockdown);
     let mut asked = vec![("the Agent", &answers.agent)];
     if desired.asked.proxy_on() {
         asked.push(("the FIPS proxy", &answers.fips_proxy));

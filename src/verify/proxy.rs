@@ -11,6 +11,7 @@ use crate::desired::{FIRST_PORT, PORTS, PROXY_CFG, PROXY_CFG_EXAMPLE, PROXY_UNIT
 use crate::facts::Init;
 use crate::host::sockets::{Knock, Listener, Probe, http_get, knock, ranges};
 use crate::host::{system, units};
+use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend, Reach, Status, files, firewall, statistics};
 
@@ -90,14 +91,11 @@ fn product(port: u16) -> &'static str {
 }
 
 pub(super) fn checks(look: &Look) -> Vec<Check> {
-    let Look { facts, desired, current, .. } = *look;
+    let Look { desired, current, .. } = *look;
     let runs = current.units.get(PROXY_UNIT).is_some_and(|state| state.is_running());
     let check = Check::of("proxy.ports", "ports 9803 to 9818");
     if !desired.start && !runs {
-        return vec![check.skipped("DD_INSTALL_ONLY leaves services to you")];
-    }
-    if facts.init == Init::None && current.listeners.is_empty() {
-        return vec![check.skipped("no service manager runs here")];
+        return vec![check.skipped(desired.rests())];
     }
     let ports = ports(look);
     let own = ports.status == Status::Pass;
@@ -114,6 +112,19 @@ pub(super) fn checks(look: &Look) -> Vec<Check> {
         checks.extend(statistics::checks(look));
     }
     checks
+}
+
+/// Who starts the proxy anew.
+fn restart(look: &Look) -> String {
+    match look.facts.profile {
+        Profile::Container => "the container's first process must start it, and end where it ends".to_owned(),
+        _ => format!("systemctl restart {PROXY_UNIT}"),
+    }
+}
+
+/// A container's proxy is its first process' to start.
+fn mended(look: &Look, mend: Mend) -> Mend {
+    if look.facts.profile == Profile::Container { Mend::Hand } else { mend }
 }
 
 fn ports(look: &Look) -> Check {
@@ -149,12 +160,12 @@ fn ports(look: &Look) -> Check {
             }
         }
     }
-    let restart = format!("systemctl restart {PROXY_UNIT}");
+    let restart = restart(look);
     if !closed.is_empty() {
         wrong.push(format!("nobody listens on {}", ranges(&closed)));
     }
     if !stops.is_empty() {
-        let mend = Mend::Command(format!("{} && ddinstall install", stops.join(" && ")));
+        let mend = mended(look, Mend::Command(format!("{} && ddinstall install", stops.join(" && "))));
         return check
             .fails(wrong.join("; "), format!("stop what holds the port, then: {restart}"))
             .because(Cause::PortTaken, mend);
@@ -166,7 +177,7 @@ fn ports(look: &Look) -> Check {
         let tried = state.is_some_and(|state| state.is_running() || state.is_failed() || state.n_restarts > 0);
         return match tried && is_changed(current) {
             true => check.because(Cause::ProxyConfigChanged, Mend::Command(files::RESET.into())),
-            false => check.because(Cause::ServiceDown, Mend::Fix),
+            false => check.because(Cause::ServiceDown, mended(look, Mend::Fix)),
         };
     }
     if unseen && !root {
@@ -366,7 +377,7 @@ fn answers(look: &Look, own: bool) -> Check {
         }
         answer = http_get(METRICS_PORT, PATH);
     }
-    let restart = format!("systemctl restart {PROXY_UNIT}");
+    let restart = restart(look);
     match answer {
         Probe::Answer { status: 503, .. } => check
             .fails("HTTP 503: the proxy answers, and has no connection to the intake", reachable)
@@ -384,9 +395,9 @@ fn answers(look: &Look, own: bool) -> Check {
         Probe::Refused => {
             check.fails("nobody listens", &restart).because(Cause::LocalFirewall, firewall::open_loopback(look.host))
         }
-        Probe::NotHttp(_) => {
-            check.fails("an answer that is not HTTP", &restart).because(Cause::PortTaken, Mend::Command(restart))
-        }
+        Probe::NotHttp(_) => check
+            .fails("an answer that is not HTTP", &restart)
+            .because(Cause::PortTaken, mended(look, Mend::Command(restart))),
         Probe::Failed(why) => {
             check.fails(why, restart).because(Cause::LocalFirewall, firewall::open_loopback(look.host))
         }

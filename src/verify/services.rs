@@ -121,10 +121,8 @@ pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<
             continue;
         };
         let seen = state.seen();
-        checks.push(if facts.init == Init::None {
-            check.skipped("not started: no service manager runs here")
-        } else if !desired.start {
-            check.skipped(format!("{seen}; DD_INSTALL_ONLY leaves services to you"))
+        checks.push(if !desired.start {
+            check.skipped(format!("{seen}; {}", desired.rests()))
         } else if state.is_running() {
             check.passes(if state.active_since.is_empty() {
                 seen
