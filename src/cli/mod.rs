@@ -1,6 +1,7 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
 mod render;
+mod report;
 mod review;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -8,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::render::{Options, Target};
 use crate::settings::{Setting, TABLE, Type};
 
+pub use report::Shape;
 pub use review::{Output, Review as ReviewArgs};
 
 /// How results are printed.
@@ -21,15 +23,32 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Install,
-    Plan { diff: bool, detailed_exitcode: bool },
+    Plan {
+        diff: bool,
+        detailed_exitcode: bool,
+    },
     Verify,
     Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
+    /// A folder or `-`, and how many hosts are named for each finding.
+    Report {
+        input: String,
+        shape: Shape,
+        names: usize,
+    },
     Render(Target, Options),
     Review(ReviewArgs),
-    ConfigGet { file: String, path: String },
-    ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
+    ConfigGet {
+        file: String,
+        path: String,
+    },
+    ConfigSet {
+        file: String,
+        changes: Vec<String>,
+        diff: bool,
+        dry_run: bool,
+    },
 }
 
 /// How much is taken back.
@@ -76,16 +95,18 @@ pub struct Invocation {
     pub sets: Vec<String>,
     /// `--file`
     pub file: Option<String>,
+    /// `--root`
+    pub root: Option<String>,
 }
 
 /// Reads the arguments (the program's name first). The error knows how to print itself: help, version or a mistake.
 pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
-        return Err(command().error(
-            clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, support, settings, config, render or review",
-        ));
+        let all = command();
+        let names: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
+        return Err(command()
+            .error(clap::error::ErrorKind::MissingSubcommand, format!("a command is needed: {}", names.join(", "))));
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
@@ -96,6 +117,7 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         }
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
+        "report" => report::action(sub),
         "config" => config(sub)?,
         "render" => render::action(sub),
         "review" => review::action(sub),
@@ -104,12 +126,16 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_) | Action::Review(_));
+    let bare = matches!(
+        action,
+        Action::Settings(_) | Action::Support(..) | Action::Report { .. } | Action::Review(_) | Action::Undo(_)
+    );
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
-        return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
+        return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
     }
     let sets = sub.get_many::<String>("set").map_or_else(Vec::new, |sets| sets.cloned().collect());
-    Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: sub.get_one::<String>("file").cloned() })
+    let text = |name: &str| sub.get_one::<String>(name).cloned();
+    Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: text("file"), root: text("root") })
 }
 
 fn listing(matches: &ArgMatches) -> Listing {
@@ -210,6 +236,7 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(support_command())
+        .subcommand(report::command())
         .subcommand(config_command())
         .subcommand(render::command(settings))
         .subcommand(review::command())
@@ -295,7 +322,13 @@ fn settings(command: Command) -> Command {
             Arg::new("file")
                 .long("file")
                 .value_name("FILE")
-                .help("Settings from a YAML file, under the flags' names with _ for -; flags and variables win"),
+                .help("Settings from a YAML file, under the flags' names with _ for -, or from standard input (`-`); flags and variables win"),
+        )
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .help("Works on the image whose root is this folder, in place of this host. No API key is needed, and none is taken"),
         )
         .arg(
             Arg::new("set")

@@ -1,10 +1,12 @@
 //! What each command does, from the request to the exit code.
 
 mod config;
+mod image;
 mod install;
 mod journal;
 mod plan;
 mod render;
+mod report;
 mod review;
 mod rollback;
 pub mod settings;
@@ -14,7 +16,8 @@ mod verify;
 use crate::cli::{Action, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::{Host, Lock, Locking, users};
+use crate::facts;
+use crate::host::{Host, Lock, Locking, inside, users};
 use crate::packages::{self, Access, Manager};
 use crate::receipt::{self, LOCK, Past, STATE};
 use crate::report::json::Document;
@@ -23,7 +26,8 @@ use crate::report::{Redactor, Terminal};
 use crate::request::{InputFile, Inputs, Request};
 use crate::settings::row;
 use crate::supply;
-use std::ffi::OsStr;
+use crate::types::Profile;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -47,6 +51,8 @@ struct Session {
     journal: Arc<Journal>,
     events: Events,
     access: Access,
+    /// What is worked on is an image.
+    image: bool,
     /// Set by a signal: what may be stopped then is.
     stop: Arc<AtomicBool>,
 }
@@ -56,6 +62,7 @@ pub fn run(invocation: &Invocation) -> u8 {
     let name = match &invocation.action {
         Action::Settings(listing) => return settings::run(*listing),
         Action::Support(question, listing) => return support::run(question, *listing),
+        Action::Report { input, shape, names } => return report::run(input, *shape, *names),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
         Action::Render(target, options) => return render::run(invocation, *target, options),
@@ -65,6 +72,15 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Verify => "verify",
         Action::Undo(extent) if extent.all => "uninstall",
         Action::Undo(_) => "rollback",
+    };
+    let writes = matches!(invocation.action, Action::Install);
+    let _inside = match invocation.root.as_deref().filter(|root| is_folder(root)) {
+        Some(root) => match inside::enter(Path::new(root), writes, &interruption()) {
+            Ok(Ok(inside)) => Some(inside),
+            Ok(Err(exit_code)) => return exit_code,
+            Err(error) => return refuse(name, invocation.format, error),
+        },
+        None => None,
     };
     let session = match Session::open(invocation) {
         Ok(session) => session,
@@ -98,12 +114,23 @@ impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
         // What is taken back is known from the receipt: only how a repository is reached is still open.
         let asks = !matches!(invocation.action, Action::Undo(_));
+        let mut variables: Vec<(OsString, OsString)> =
+            std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect();
+        let root = invocation.root.as_deref().unwrap_or("/");
+        if is_folder(root) {
+            imply_no_key(&mut variables);
+        }
+        let piped = invocation.file.as_deref() == Some("-");
+        let read = |path: &str| match piped && path == "-" {
+            true => Err("standard input holds the settings (--file -); name a file, or set api_key there".into()),
+            false => read_input(path),
+        };
         let inputs = Inputs {
-            variables: std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect(),
+            variables,
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
-            read: &read_input,
+            read: &read,
         };
         let request = Request::new(inputs)?;
         let redactor = Redactor::new(request.secrets());
@@ -118,16 +145,17 @@ impl Session {
                 journal.hear(event);
             }
         });
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let host = Host::new(Path::new("/"))?;
+        let host = Host::new(Path::new(root))?;
+        let image = facts::profile(&host, request.profile) == Profile::Image;
         let access = Access::new(supply::address(&host, &request.sources), &request.sources);
         Ok(Session {
             access,
+            image,
             host,
             request,
             format: invocation.format,
             redactor,
-            style: Style(colour),
+            style: style(),
             terminal,
             journal,
             events,
@@ -143,6 +171,7 @@ impl Session {
             lock_wait: self.request.sources.limits.lock,
             access: &self.access,
             environment: &[],
+            image: self.image,
             cancel: &self.stop,
         }
     }
@@ -209,24 +238,26 @@ fn after_earlier(session: &Session) -> Result<Option<Lock>> {
     Ok(Some(lock))
 }
 
-/// Reads `--file`.
+/// Reads `--file`; `-` is standard input, which nobody else can read.
 fn read_settings(path: &str) -> Result<InputFile> {
     const LIMIT: u64 = 1024 * 1024;
     let usage = |why: String| Error::new(Kind::Usage, format!("--file {path}: {why}"));
-    if path == "-" {
-        return Err(usage("standard input is for the API key (--api-key-file -); name a file".into()));
-    }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| usage(e.to_string()))?;
-    let meta = file.metadata().map_err(|e| usage(e.to_string()))?;
-    if !meta.is_file() {
-        return Err(usage("is no regular file".into()));
-    }
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| usage(e.to_string()))?;
+    let (read, name, mode) = if path == "-" {
+        (std::io::stdin().take(LIMIT + 1).read_to_end(&mut bytes), "--file -", 0o600)
+    } else {
+        let file = std::fs::File::open(path).map_err(|e| usage(e.to_string()))?;
+        let meta = file.metadata().map_err(|e| usage(e.to_string()))?;
+        if !meta.is_file() {
+            return Err(usage("is no regular file".into()));
+        }
+        (file.take(LIMIT + 1).read_to_end(&mut bytes), path, meta.permissions().mode())
+    };
+    read.map_err(|e| usage(e.to_string()))?;
     if bytes.len() as u64 > LIMIT {
         return Err(usage("is larger than 1 MiB".into()));
     }
-    Ok(InputFile { name: path.to_owned(), bytes, mode: meta.permissions().mode() })
+    Ok(InputFile { name: name.to_owned(), bytes, mode })
 }
 
 /// Reads a file that a setting names: a key, or certificates.
@@ -244,6 +275,25 @@ fn read_input(path: &str) -> std::result::Result<Vec<u8>, String> {
         file.take(LIMIT).read_to_end(&mut bytes)
     };
     read.map_err(|e| e.to_string()).map(|_| bytes)
+}
+
+/// Whether this is another root than that of the running system.
+fn is_folder(root: &str) -> bool {
+    std::fs::canonicalize(root).map_or(true, |path| path != Path::new("/"))
+}
+
+/// An image gets no key, unless a flag or this variable says otherwise.
+fn imply_no_key(variables: &mut Vec<(OsString, OsString)>) {
+    let name = row("no_key").variables[0];
+    if variables.iter().all(|(known, value)| known != name || value.is_empty()) {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.into(), "on".into()));
+    }
+}
+
+/// Colours, on a terminal.
+fn style() -> Style {
+    Style(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
 }
 
 /// Prints to standard output; a reader that went away is no failure of ours.
