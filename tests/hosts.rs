@@ -11,6 +11,7 @@ mod hosts {
     mod first_boot;
     mod fresh;
     mod hostile;
+    mod image;
     mod init;
     mod interrupted;
     mod kills;

@@ -5,6 +5,7 @@ mod child;
 mod files;
 mod folders;
 mod hold;
+pub mod inside;
 mod lock;
 mod pipes;
 mod probe;
