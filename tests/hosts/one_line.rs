@@ -324,6 +324,8 @@ fn faults(stranger: &Key) -> Vec<Fault<'_>> {
     let must = "--require-signature -- --version";
     let plainly = "-- --version";
     let not_released = "is not what was released";
+    // apt of Debian 11 takes an empty file for none.
+    let nothing_run = "nothing was run";
     let mut faults = vec![
         fault(
             "one byte",
@@ -420,7 +422,7 @@ fn faults(stranger: &Key) -> Vec<Fault<'_>> {
     for quarter in 0..4 {
         let short: Box<dyn Fn(&Release)> =
             Box::new(move |release| release.put(NAME, &binary()[..binary().len() * quarter / 4]));
-        faults.push(fault(&format!("{quarter} quarters, and a length that fits"), plainly, not_released, short));
+        faults.push(fault(&format!("{quarter} quarters, and a length that fits"), plainly, nothing_run, short));
     }
     for quarter in 1..4 {
         let what = format!("{quarter} quarters, and then no more");
@@ -469,9 +471,14 @@ fn what_was_not_released_is_not_run() {
 }
 
 #[test]
-#[ignore = "bookworm and curl stand for them: --long"]
-fn what_was_not_released_is_not_run_elsewhere() {
+#[ignore = "curl and apt stand for them: --long"]
+fn what_was_not_released_is_not_run_with_busybox_and_openssl() {
     refuses_what_was_not_released(Suite::Bookworm, &[Tool::Busybox, Tool::Openssl]);
+}
+
+#[test]
+#[ignore = "bookworm stands for them: --long"]
+fn what_was_not_released_is_not_run_on_the_other_distributions() {
     for suite in [Suite::Bullseye, Suite::Trixie, Suite::El9, Suite::Sles15] {
         refuses_what_was_not_released(suite, &[Tool::Neither, Tool::Wget, Tool::Curl]);
     }
