@@ -23,6 +23,7 @@ pub mod packages;
 pub mod desired;
 // Floor 5
 pub mod current;
+pub mod secrets;
 pub mod step;
 // Floor 6
 pub mod plan;

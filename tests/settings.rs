@@ -126,6 +126,11 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("ca_file", _) => ("/ca.pem", "/ca.pem", &["/nowhere", "/key"]),
         ("proxy", _) => ("proxy:3128", "http://proxy:3128/", &["socks5h://proxy:1", "http://"]),
         (_, Type::Seconds(_)) => ("7", "7", &["-1", "1.5", "soon", "999999"]),
+        (_, Type::Bytes) => ("2048", "2048", &["0", "-1", "1.5", "1k", "999999999"]),
+        (_, Type::Words) => ("read /x a,b", "[read, /x, 'a,b']", &["a\nb", "x ENC[y]"]),
+        ("secret_backend_command" | "secret_backend_helper" | "secret_backend_folder", _) => {
+            ("/opt/helper", "/opt/helper", &["helper", "ENC[x]", "./a"])
+        }
         (_, Type::Paths) => ("/a.deb,/b.deb", "[/a.deb, /b.deb]", &["a\nb"]),
         ("repo_url" | "apt_url" | "yum_url" | "keys_url", _) => {
             ("mirror.example.org", "mirror.example.org", &["a b", "x [trusted=yes]"])
@@ -174,6 +179,9 @@ fn flags_beat_variables_and_variables_beat_the_file() {
             Type::Text if setting.key == "yum_version_path" => "stable/7",
             Type::Address if setting.key.ends_with("_url") => "other.example.org",
             Type::Seconds(_) => "9",
+            Type::Bytes => "9",
+            Type::Words => "x y",
+            Type::Path if setting.key.starts_with("secret_") => "/other",
             Type::Paths => "/c.deb",
             Type::Text | Type::Word => "other",
             Type::List if setting.key != "repo_key_fingerprints" => "x:y",

@@ -1,8 +1,12 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
+mod secrets;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{Setting, TABLE, Type};
+
+pub use secrets::{Helper, Reading, Secrets, Trial};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,7 @@ pub enum Action {
     Settings(Listing),
     Support(Question, Listing),
     ConfigGet { file: String, path: String },
+    Secrets(Secrets),
     ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
 }
 
@@ -76,7 +81,7 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let Some((name, sub)) = matches.subcommand() else {
         return Err(command().error(
             clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
+            "a command is needed: install, plan, verify, rollback, uninstall, support, settings, config or secrets",
         ));
     };
     let action = match name {
@@ -89,12 +94,20 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
         "config" => config(sub)?,
+        "secrets" => Action::Secrets(secrets::action(sub).ok_or_else(|| {
+            command()
+                .error(clap::error::ErrorKind::MissingSubcommand, "secrets needs `check`, `list`, `test` or `read`")
+        })?),
         _ => Action::Install,
+    };
+    let sub = match name {
+        "secrets" => sub.subcommand().map_or(sub, |(_, below)| below),
+        _ => sub,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_) | Action::Secrets(_));
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
     }
@@ -201,6 +214,7 @@ pub fn command() -> Command {
         )
         .subcommand(support_command())
         .subcommand(config_command())
+        .subcommand(secrets::command(format_arg()))
 }
 
 fn undo(command: Command) -> Command {
@@ -316,6 +330,8 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         }
         Type::Choice(words) => arg.value_name(words.join("|")),
         Type::List | Type::Hosts => arg.value_name("A,B"),
+        Type::Words => arg.value_name("A B").allow_hyphen_values(true),
+        Type::Bytes => arg.value_name("BYTES"),
         Type::Path => arg.value_name("FILE"),
         Type::Paths => arg.value_name("FILE").action(ArgAction::Append),
         Type::Url | Type::Address => arg.value_name("URL"),

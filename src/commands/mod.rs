@@ -5,6 +5,7 @@ mod install;
 mod journal;
 mod plan;
 mod rollback;
+mod secrets;
 pub mod settings;
 mod support;
 mod verify;
@@ -56,6 +57,7 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Support(question, listing) => return support::run(question, *listing),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
+        Action::Secrets(asked) => return secrets::run(asked, invocation.format),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",

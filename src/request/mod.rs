@@ -296,6 +296,7 @@ impl Reader {
                 .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
         self.contradictions(&values);
+        self.secrets(&values);
         self.flavor(&values, flavor.unwrap_or_default());
         for (setting, _) in values.iter() {
             if let Some(why) = setting.idle {

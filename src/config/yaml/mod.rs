@@ -12,6 +12,7 @@ mod locate;
 mod render;
 mod replace;
 mod text;
+mod texts;
 mod tree;
 mod value;
 
@@ -22,6 +23,7 @@ use crate::error::{Error, Kind};
 use crate::types::YamlPath;
 
 pub use edit::edit;
+pub use texts::{Text, texts};
 pub use value::Value;
 
 use commented::Index;
