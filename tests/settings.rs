@@ -308,6 +308,35 @@ fn a_file_that_others_may_read_holds_no_secret() {
 }
 
 #[test]
+fn page_secret_settings_and_system_probe_take_no_handles() {
+    let folder = Given::default().variable("DD_SECRET_BACKEND_FOLDER", "/run/secrets");
+    for (given, says) in [
+        (Given::default().flag("--set=datadog:secret_backend_config.token='ENC[x]'"), "can hold none"),
+        (Given::default().flag("--set=system-probe:network_config.x='ENC[x]'"), "system-probe resolves no"),
+        (Given::default().file("set: {system-probe: {a: [b, 'ENC[x]']}}\n"), "system-probe resolves no"),
+        (Given::default().variable("DD_SECRET_BACKEND_TYPE", "ENC[x]"), "can hold none"),
+        (Given::default().variable("DD_LOGS_ENABLED", "ENC[x]"), "neither on"),
+        (Given::default().variable("DD_SECRET_BACKEND_TIMEOUT", "ENC[x]"), "no number of seconds"),
+        (folder.clone().variable("DD_SECRET_BACKEND_HELPER", "/x"), "there is one helper"),
+        (folder.clone().variable("DD_SECRET_BACKEND_ARGUMENTS", "x"), "not together with DD_SECRET_BACKEND_FOLDER"),
+        (folder.clone().variable("DD_NO_AGENT_INSTALL", "1"), "belongs to dd-agent"),
+    ] {
+        let mistakes = given.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(says), "{says}: {mistakes:?}");
+    }
+    // Wherever a secret is, a handle is taken, from every source.
+    let json = "ENC[{\"env\": \"prod\"}]";
+    for key in ["api_key", "app_key", "private_action_runner_private_key", "proxy_https", "url"] {
+        let setting = row(key);
+        let by_variable = Given::default().variable(setting.variables[0], json);
+        let mut by_file = Given::default().file(format!("{key}: '{json}'\n"));
+        by_file.mode = 0o644;
+        assert_eq!(meaning(&by_variable), meaning(&by_file), "{key}");
+        assert_ne!(meaning(&by_variable), meaning(&Given::default()), "{key}");
+    }
+}
+
+#[test]
 fn misspelt_variables_and_deprecated_names_are_pointed_out() {
     let given = Given::default()
         .variable("DD_FIPS_MOED", "1")

@@ -69,8 +69,8 @@ pub(super) fn prepare(command: &mut std::process::Command, start: Start) {
             forbid_core()?;
         }
         if let Some(identity) = &identity {
-            let (_, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
-            setrlimit(Resource::RLIMIT_NPROC, PROCESSES.min(hard), hard)?;
+            let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
+            setrlimit(Resource::RLIMIT_NPROC, PROCESSES.min(soft), hard)?;
             setgroups(&groups)?;
             setgid(Gid::from_raw(identity.gid))?;
             setuid(Uid::from_raw(identity.uid))?;

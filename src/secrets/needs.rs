@@ -21,18 +21,18 @@ pub fn check(host: &Host, request: &Request, asked: &Asked, current: &Current) -
     }
     let text = |key: &str| request.values.text(key);
     let document = current.document(asked.main_file().path()).and_then(|document| document.as_ref().ok());
-    let key_is_handle = match &request.api_key {
-        Some(key) => key.is_handle(),
-        None => document
+    // A file that names its key so was the operator's, and its backend may be where we do not look.
+    let needed = request.api_key.as_ref().is_some_and(|key| key.is_handle());
+    let in_file = request.api_key.is_none()
+        && document
             .and_then(|document| value_at(document, "api_key"))
             .and_then(|value| value.as_str())
-            .is_some_and(|text| secret::handle(text).is_some()),
-    };
+            .is_some_and(|text| secret::handle(text).is_some());
     if let Some(folder) = text("secret_backend_folder")
         && host.meta(folder).is_ok_and(|meta| meta.is_none())
     {
         return refuse(
-            key_is_handle,
+            needed,
             format!("DD_SECRET_BACKEND_FOLDER: {folder} is not there"),
             "make it, with a file for each handle",
         );
@@ -51,25 +51,27 @@ pub fn check(host: &Host, request: &Request, asked: &Asked, current: &Current) -
     if let Some(on) = request.values.bool("secret_backend_command_allow_group_exec_perm") {
         backend.group_exec = on;
     }
-    if !backend.is_set() && key_is_handle {
+    if !backend.is_set() && (needed || in_file) {
         let what = "the API key is an ENC[…] handle, and no secret backend is set that resolves it";
-        return Err(Error::new(Kind::Usage, what).hint(
-            "set DD_SECRET_BACKEND_FOLDER (a folder of files), DD_SECRET_BACKEND_HELPER or _COMMAND (a program), or DD_SECRET_BACKEND_TYPE",
-        ));
+        let hint = "set DD_SECRET_BACKEND_FOLDER (a folder of files), DD_SECRET_BACKEND_HELPER or _COMMAND (a program), or DD_SECRET_BACKEND_TYPE";
+        return match needed {
+            true => Err(Error::new(Kind::Usage, what).hint(hint)),
+            false => Ok(vec![format!("{what}; {hint}, if its environment does not")]),
+        };
     }
     let Some(command) = backend.command.filter(|command| command != Path::new(HELPER)) else { return Ok(Vec::new()) };
     let name = format!("secret_backend_command: {}", command.display());
     let hint = "name the program by DD_SECRET_BACKEND_HELPER: a copy is put in place as the Agent wants it";
     let helper = match rules::look(host, &command) {
         Ok(helper) => helper,
-        Err(error) => return refuse(key_is_handle, format!("{name}: {}", error.what), hint),
+        Err(error) => return refuse(needed, format!("{name}: {}", error.what), hint),
     };
     // On a fresh host nobody is dd-agent yet, so the file cannot be his.
     let users = Users::read(host)?;
     let runner =
         rules::identity(&users, AGENT_USER).unwrap_or(Identity { uid: u32::MAX, gid: u32::MAX, groups: Vec::new() });
     match helper.refused_by(&runner, backend.group_exec, current.agent_version().as_ref()) {
-        Some(why) => refuse(key_is_handle, format!("{name}: the Agent would not run it: {why}"), hint),
+        Some(why) => refuse(needed, format!("{name}: the Agent would not run it: {why}"), hint),
         None => Ok(Vec::new()),
     }
 }

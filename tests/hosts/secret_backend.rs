@@ -144,19 +144,45 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
         host.secrets(&["test", "--command", "/opt/helpers/fails", "--show-stderr", "a"]).exits(9).says("no token");
     assert!(!shown.stdout.contains("canary"), "{shown}");
     host.secrets(&["test", "--command", "/opt/helpers/leaks", "--show-stderr", "a", "b"]).says("(withheld");
-    // What it is asked, by whom, and with which limits.
-    let echo = r#"$asked =~ s/"/'/g; my $core = `ulimit -c`; chomp $core;
-        printf '{"a": {"error": "%s, user %s, groups %s, core %s, %s, %s"}}', $asked, $<, $), $core, $ENV{HOME}, join ' ', @ARGV;"#;
-    let echo = host.helper("echo", &perl(echo));
-    let user = host.sh("echo user $(id -u dd-agent)");
-    let run = host.secrets(&["test", "--command", &echo, "--argument", "-x", "--argument", "y z", "a"]);
-    run.says("{'version':'1.0'").says("'secrets':['a']").says(&user).says("core 0").says("/opt/datadog-agent, -x y z");
-    host.secrets(&["test", "--command", &echo, "--protocol", "1.1", "a"])
-        .says("'version':'1.1'")
-        .says("'secret_backend_timeout':30");
+    page_the_helper_runs_as_the_agent_does(&host, &perl);
+    page_the_dummy_program_resolves_every_handle(&host, &perl);
     // One that the Agent would not run is not run here either.
     host.sh("chmod 0755 /opt/helpers/good");
     host.secrets(&["test", "--command", "/opt/helpers/good", "a"]).exits(9).says("the Agent does not run it");
+}
+
+/// By its user, with its environment, its limits, its arguments, and the request on standard input.
+fn page_the_helper_runs_as_the_agent_does(host: &Host, perl: &dyn Fn(&str) -> String) {
+    let echo = r#"$asked =~ s/"/'/g; my $core = `sh -c 'ulimit -c'`; chomp $core;
+        printf '{"a": {"error": "%s, user %s, groups %s, core %s, %s, %s"}}', $asked, $<, $), $core, $ENV{HOME}, join ' ', $ENV{OURS}, @ARGV;"#;
+    let echo = host.helper("echo", &perl(echo));
+    host.write("/etc/datadog-agent/environment", "# ours\nOURS=\"of the unit\"\n", "root:dd-agent", 0o640);
+    let user = host.sh("echo user $(id -u dd-agent)");
+    let run = host.secrets(&["test", "--command", &echo, "--argument", "-x", "--argument", "y z", "a"]);
+    let run = run.says("'version':'1.0'").says("'secrets':['a']").says(&user).says("core 0");
+    run.says("/opt/datadog-agent, of the unit -x y z");
+    host.secrets(&["test", "--command", &echo, "--protocol", "1.1", "a"])
+        .says("'version':'1.1'")
+        .says("'secret_backend_timeout':30");
+}
+
+/// The page's example: it puts `decrypted_` in front of each handle. All handles of the files are asked for, each once.
+fn page_the_dummy_program_resolves_every_handle(host: &Host, perl: &dyn Fn(&str) -> String) {
+    let dummy = r#"my ($list) = $asked =~ /"secrets":\s*\[(.*?)\]/; print '{', join(',', map { qq($_: {"value": "decrypted_$$"}) } split /,/, $list), '}';"#;
+    let dummy = host.helper("dummy", &perl(dummy));
+    let check = "instances:\n  - server: db_prod\n    user: ENC[db_prod_user]\n    password: ENC[db_prod_password]\n  - user: ENC[db_prod_user]\n";
+    host.write("/etc/datadog-agent/conf.d/postgres.yaml", check, "dd-agent:dd-agent", 0o640);
+    let run = host.secrets(&["test", "--command", &dummy]).exits(0);
+    run.says("resolved    db_prod_user").says("resolved    db_prod_password").says("2 of 2 resolved");
+}
+
+/// The environment of the Agent that runs.
+fn page_the_helper_shares_the_environment_of_the_agent(host: &Host) {
+    let script =
+        "#!/bin/sh\ncat > /dev/null; echo \"{\\\"a\\\": {\\\"error\\\": \\\"invocation $INVOCATION_ID\\\"}}\"\n";
+    let echo = host.helper("invocation", script);
+    let id = host.sh("systemctl show -p InvocationID --value datadog-agent");
+    host.secrets(&["test", "--command", &echo, "a"]).exits(9).says(&format!("invocation {id}"));
 }
 
 #[test]
@@ -178,7 +204,9 @@ fn page_the_values_of_a_thousand_handles_are_shown_nowhere() {
             let run = run.exits(status);
             assert!(!run.stdout.contains(mark) && !run.stderr.contains(mark), "{argument} {format}");
             assert!(sample.in_arguments(mark).is_empty() && sample.in_environments(mark).is_empty());
-            assert_eq!(run.stdout.contains("resolved"), status == 0, "{argument} {format}");
+            let resolved =
+                run.stdout.contains("resolved    handle_0") || run.stdout.contains("\"outcome\": \"resolved\"");
+            assert_eq!(resolved, status == 0, "{argument} {format}");
         }
     }
     host.secrets(&["test", "--command", &helper, "--argument", "leak"])
@@ -350,14 +378,12 @@ fn a_host_with_a_handle_for_its_key_has_the_key_in_no_file_of_ours() {
     let yaml = host.yaml(DATADOG);
     assert_eq!((&yaml["api_key"], &yaml["secret_backend_command"]), (&"ENC[api_key]".into(), &HELPER.into()));
     // The Agent has the key itself, and sends with it.
-    host.sh("datadog-agent status")
-        .lines()
-        .find(|line| line.contains("API key ending with 0bad0: API Key valid"))
-        .expect("the key");
+    host.wait_until(20, "datadog-agent status | grep -q 'API key ending with fbad0: API Key valid'");
     ours(&["install"]).run().exits(0).says("Nothing to do");
     host.verify().exits(0);
     host.secrets(&["test"]).exits(0).says("resolved    api_key").says("1 of 1 resolved");
     host.secrets(&["check"]).exits(0).says("1 resolved");
+    page_the_helper_shares_the_environment_of_the_agent(&host);
 
     // Drift of its rights: the Agent no longer starts, says so on standard error alone, and is told why.
     host.sh(&format!("chmod 0755 {HELPER}; systemctl restart datadog-agent; true"));

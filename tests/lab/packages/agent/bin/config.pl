@@ -46,8 +46,9 @@ sub resolve_secrets {
     return {} unless %used && $command;
     my ($mode, $uid) = (stat $command)[2, 4];
     die "invalid executable '$command': can't stat it: no such file or directory\n" unless defined $mode;
-    die "invalid executable '$command': 'group' or 'others' have rights on it\n" if $mode & 0077 && !is_true($config->{secret_backend_command_allow_group_exec_perm});
-    die "invalid executable: '$command' isn't owned by this user\n" if $asks_for_owner && $uid != (getpwnam 'dd-agent')[2];
+    my $group = is_true($config->{secret_backend_command_allow_group_exec_perm});
+    die "invalid executable '$command': 'group' or 'others' have rights on it\n" if $mode & ($group ? 0027 : 0077);
+    die "invalid executable: '$command' isn't owned by this user\n" if $asks_for_owner && !$group && $uid != (getpwnam 'dd-agent')[2];
     die "invalid executable '$command': can't access it\n" unless -x $command;
     require IPC::Open2;
     my $list = join ', ', map { my $h = $_; $h =~ s/([\\"])/\\$1/g; "\"$h\"" } sort keys %used;
