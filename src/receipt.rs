@@ -15,6 +15,8 @@ pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
 pub const LOCK: &str = "/var/lib/ddinstall/lock";
 /// The proof of the last changing run, as JSON.
 pub const PROOF: &str = "/var/lib/ddinstall/proof.json";
+/// This program, where it was asked to keep itself for a later uninstallation.
+pub const BINARY: &str = "/var/lib/ddinstall/ddinstall";
 /// One log a changing run. They stay when all else of ours goes.
 pub const LOGS: &str = "/var/log/ddinstall";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";

@@ -13,9 +13,9 @@ mod verify;
 use crate::cli::{Action, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::{Host, Lock, Locking};
-use crate::packages::{self, Access};
-use crate::receipt::{self, LOCK, STATE};
+use crate::host::{Host, Lock, Locking, users};
+use crate::packages::{self, Access, Manager};
+use crate::receipt::{self, LOCK, Past, STATE};
 use crate::report::json::Document;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
@@ -194,6 +194,17 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
         waited = true;
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// Where an earlier run was cut off: the lock, once the transaction that the run may have left behind has ended, for
+/// until then the host is not what it will be.
+fn after_earlier(session: &Session) -> Result<Option<Lock>> {
+    if !users::effective_is_root() || Past::load(&session.host)?.receipt().cut_off().is_none() {
+        return Ok(None);
+    }
+    let (lock, _) = lock(session)?;
+    Manager::of(&session.host)?.wait_for_transaction(session.tools())?;
+    Ok(Some(lock))
 }
 
 /// Reads `--file`.

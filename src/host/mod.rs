@@ -12,6 +12,7 @@ mod pipes;
 mod probe;
 pub mod process;
 mod programs;
+pub mod scopes;
 pub mod services;
 pub mod sockets;
 pub mod system;

@@ -20,12 +20,14 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior};
 
 pub use access::{Access, trust_store};
+use lock::{Attempt, Lock};
+
 pub use available::{Available, Candidate, Needs};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::host::process::is_installed;
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, scopes};
 
 /// The package managers that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +213,29 @@ impl Manager {
             Manager::Apt => dpkg::owned(host, names),
             Manager::Dnf | Manager::Zypper => rpm::owned(host, names),
         }
+    }
+
+    /// Waits until no transaction goes on: one that an earlier run began, and left behind when it was killed, changes the
+    /// host until it is done. Errors with exit code 4 where the limit of the session is over.
+    pub fn wait_for_transaction(self, session: Session) -> Result<()> {
+        lock::wait(session, || {
+            let database = match self {
+                Manager::Apt => dpkg::locked(session.host)?,
+                Manager::Dnf | Manager::Zypper => rpm::locked(session.host)?,
+            };
+            let pid = match scopes::running(session.host)? {
+                Some(pid) => Some(pid),
+                None => database,
+            };
+            Ok(match pid {
+                Some(pid) => Attempt::Locked(
+                    Lock { what: "the database of packages".into(), pid: Some(pid), name: None },
+                    String::new(),
+                ),
+                None => Attempt::Done(()),
+            })
+        })?;
+        scopes::end_empty(session.host)
     }
 
     /// Whether a transaction was cut off, which must be ended before another can begin. rpm can always begin one.

@@ -67,6 +67,7 @@ pub struct Request {
     pub allow_fips_off: bool,
     pub reset_proxy_config: bool,
     pub keep_on_failure: bool,
+    pub keep_binary: bool,
     pub sources: Sources,
     /// Things worth saying that are no mistakes: a deprecated or misspelt variable, an unknown site.
     pub notes: Vec<String>,
@@ -333,6 +334,7 @@ impl Reader {
             allow_fips_off: on("allow_fips_off"),
             reset_proxy_config: on("reset_proxy_config"),
             keep_on_failure: values.text("on_failure") == Some("keep"),
+            keep_binary: on("keep_binary"),
             sources,
             notes: Vec::new(),
             values,

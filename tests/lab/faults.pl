@@ -5,6 +5,7 @@
 #     packages         the list of packages never ends
 #     drip             the signed index comes at two bytes a second, and never ends
 #     halt             a package stops half way, and the connection stays open
+#     late             the package of the FIPS proxy alone does
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -15,6 +16,7 @@ my %faulty = (
     drip => qr{/(?:InRelease|repomd\.xml)$},
     packages => qr{/(?:Packages|[^/]*primary\.xml)[^/]*$},
     halt => qr{\.(?:deb|rpm)$},
+    late => qr{/datadog-fips-proxy[^/]*\.(?:deb|rpm)$},
 );
 my $server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.4', LocalPort => 80, ReuseAddr => 1) or die "$!\n";
 $SIG{CHLD} = 'IGNORE';
@@ -35,7 +37,7 @@ sub answer {
     }
     my ($verb, $fault, $path) = $request =~ m{^(GET|HEAD) /(\w+)(/\S*)} or return;
     my $wrong = $verb eq 'GET' && $faulty{$fault} && $path =~ $faulty{$fault};
-    if ($wrong && $fault ne 'halt') {
+    if ($wrong && $fault !~ /^(?:halt|late)$/) {
         my $piece = $fault eq 'drip' ? "x\n" : "Origin: x\n" x 5000;
         print $client "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         while (printf $client "%x\r\n%s\r\n", length $piece, $piece) {

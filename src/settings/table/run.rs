@@ -100,6 +100,14 @@ pub(super) const RUN: &[Setting] = &[
     Setting::new("on_failure", &[], Choice(&["rollback", "keep"]), "What a failing run does with what it has changed.")
         .default("rollback")
         .ours(),
+    Setting::new(
+        "keep_binary",
+        &[],
+        Switch,
+        "Keeps a copy of this program in /var/lib/ddinstall, for a later rollback or uninstall; install.sh asks for it.",
+    )
+    .default("off")
+    .ours(),
     // Where packages come from.
     Setting::new(
         "repo_url",
