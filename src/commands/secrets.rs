@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -280,7 +281,12 @@ fn test(helper: &Helper, trial: &Trial, format: Format) -> Result<u8> {
                 environment: agent_environment(&configured, name),
                 show_stderr: trial.show_stderr,
             };
-            run::test(trial, &interruption())?
+            let stop = interruption();
+            let tested = run::test(trial, &stop)?;
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::Interrupted, "a signal ended this run, and the helper with it"));
+            }
+            tested
         }
     };
     let holds = tested.trouble.is_none() && tested.handles.iter().all(|(_, outcome)| *outcome == Outcome::Resolved);
@@ -313,7 +319,7 @@ fn told(tested: &Tested, program: &Path) -> String {
     let mut out = String::new();
     for (handle, outcome) in &tested.handles {
         let more = if let Outcome::Error(why) = outcome { format!(": {why}") } else { String::new() };
-        out.push_str(&format!("{:<10}  {}{}\n", outcome.word(), clean(handle), more.replace('\n', " ")));
+        out.push_str(&format!("{:<10}  {}{more}\n", outcome.word(), clean(handle)));
     }
     let resolved = tested.handles.iter().filter(|(_, outcome)| *outcome == Outcome::Resolved).count();
     let program = clean(&program.display().to_string());

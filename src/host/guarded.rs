@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -198,6 +198,10 @@ fn end_all(child: &mut Child, alive: bool) -> (usize, usize) {
     let own = i32::try_from(child.id()).unwrap_or_default();
     let mut others = BTreeSet::new();
     let mut child_gone = !alive;
+    if alive {
+        // All but those that made a session of their own, at one blow. (Once it is reaped, its number may be another's.)
+        let _ = killpg(Pid::from_raw(own), Signal::SIGKILL);
+    }
     loop {
         let found = descendants();
         for pid in &found {
@@ -213,7 +217,7 @@ fn end_all(child: &mut Child, alive: bool) -> (usize, usize) {
             return (others.len(), 0);
         }
         if started.elapsed() > GONE {
-            return (others.len(), found.len());
+            return (others.len(), found.len().max(1));
         }
         if found.is_empty() {
             sleep(Duration::from_millis(1));

@@ -144,7 +144,7 @@ fn told(heard: Heard, handles: Vec<String>, backend: &Backend, show_stderr: bool
         handles: handles.into_iter().zip(outcomes).collect(),
         trouble,
         warnings,
-        stderr: (show_stderr && !stderr.is_empty()).then(|| clean(&stderr)),
+        stderr: (show_stderr && !stderr.is_empty()).then(|| lines(&stderr)),
         seconds: heard.seconds,
     }
 }
@@ -184,16 +184,21 @@ fn shortened(names: &[&str]) -> String {
     }
 }
 
-/// Text of others for a terminal: without control characters, and not without end.
+/// The last lines of an output.
+fn lines(text: &str) -> String {
+    let all: Vec<String> = text.lines().map(clean).collect();
+    all[all.len().saturating_sub(40)..].join("\n")
+}
+
+/// Text of others for one line of a terminal: without control characters, and not without end.
 pub fn clean(text: &str) -> String {
     const MOST: usize = 2000;
     let mut out = String::new();
-    for c in text.chars().take(MOST) {
-        match c {
-            '\n' => out.push(c),
-            c if c.is_control() => out.extend(c.escape_debug()),
-            c => out.push(c),
+    for c in text.trim_end().chars().take(MOST) {
+        match c.is_control() {
+            true => out.extend(c.escape_debug()),
+            false => out.push(c),
         }
     }
-    out.trim_end().to_owned()
+    out
 }

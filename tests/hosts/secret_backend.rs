@@ -48,11 +48,11 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
     // Name, program, what is said of it, and of the handle `a`.
     let cases: [(&str, String, &str, &str); 20] = [
         ("good", perl(good), "2 of 2 resolved", "resolved    a"),
-        ("hang", perl("sleep 600;"), "did not end within 2 s", "unanswered  a"),
+        ("hang", perl("sleep 600;"), "did not end within 1 s", "unanswered  a"),
         (
             "deaf",
             perl("$SIG{TERM} = $SIG{INT} = $SIG{HUP} = 'IGNORE'; sleep 1 while 1;"),
-            "did not end within 2 s",
+            "did not end within 1 s",
             "unanswered  a",
         ),
         ("crash", perl(&format!("{good} kill 'SEGV', $$; sleep 9;")), "crashed: signal 11", "unanswered  a"),
@@ -72,7 +72,7 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
         (
             "drip",
             perl("while (1) { print ' '; select undef, undef, undef, 0.05 }"),
-            "did not end within 2 s",
+            "did not end within 1 s",
             "unanswered  a",
         ),
         ("text", perl("print 'canary-1';"), "its answer is of no use: it is no JSON", "unanswered  a"),
@@ -114,20 +114,20 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
         (
             "holds",
             perl(&format!("{good} exit 0 if fork; POSIX::setsid(); exit 0 if fork; sleep 600;")),
-            "held its output open for 2 s",
+            "held its output open for 1 s",
             "unanswered  a",
         ),
         // One that is never the same process for long.
         (
             "chain",
             perl("POSIX::setsid(); while (1) { my $pid = fork; exit 0 if $pid }"),
-            "held its output open for 2 s",
+            "held its output open for 1 s",
             "unanswered  a",
         ),
     ];
     for (name, text, says, of_handle) in &cases {
         let helper = host.helper(name, text);
-        let run = host.secrets(&["test", "--command", &helper, "--timeout", "2", "a", "b"]);
+        let run = host.secrets(&["test", "--command", &helper, "--timeout", "1", "a", "b"]);
         let left = host.command(&["pgrep", "-u", "dd-agent", "-l"]).run().stdout;
         assert_eq!(left, "", "{name} leaves processes\n{run}");
         assert!(run.seconds < 6.0, "{name}\n{run}");
@@ -137,7 +137,7 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
     }
     // Many processes at once, all in sessions of their own.
     let bomb = host.helper("bomb", &perl("for (1 .. 300) { next if fork; POSIX::setsid(); sleep 600 } sleep 600;"));
-    let run = host.secrets(&["test", "--command", &bomb, "--timeout", "2", "a"]).exits(9);
+    let run = host.secrets(&["test", "--command", &bomb, "--timeout", "1", "a"]).exits(9);
     assert_eq!(host.command(&["pgrep", "-u", "dd-agent", "-l"]).run().stdout, "", "{run}");
     // Standard error is shown on request, and a value in it never.
     let shown =
@@ -194,27 +194,40 @@ fn page_the_values_of_a_thousand_handles_are_shown_nowhere() {
     // The mark stands in no file: the helper makes it.
     let helper = host.helper(
         "thousand",
-        "#!/usr/bin/perl\nmy $asked = do { local $/; <STDIN> };\nmy $mark = join '-', 'can', 'ary';\nmy @all = $asked =~ /\"(handle_\\d+)\"/g;\nprint STDERR \"$mark-of-$all[7]\\n\" if $ARGV[0] eq 'leak';\nprint '{', join(',', map { qq(\"$_\": {\"value\": \"$mark-of-$_\"}) } @all), '}';\nkill 'ABRT', $$ if $ARGV[0] eq 'crash';\n",
+        "#!/usr/bin/perl\nmy $asked = do { local $/; <STDIN> };\nmy $mark = join '-', 'can', 'ary';\nmy @all = $asked =~ /\"(handle_\\d+)\"/g;\nprint STDERR \"$mark-of-$all[7]\\n\" if $ARGV[0] eq 'leak';\nprint '{', join(',', map { qq(\"$_\": {\"value\": \"$mark-of-$_\"}) } @all), '}';\nif ($ARGV[0] eq 'slow') { $| = 1; print ''; open my $out, '>', '/tmp/printed'; sleep 5 }\nkill 'ABRT', $$ if $ARGV[0] eq 'crash';\n",
     );
     let mark = "can-ary";
-    for (argument, status) in [("plain", 0), ("leak", 0), ("crash", 9)] {
-        for format in ["text", "json"] {
-            let args = ["test", "--command", &helper, "--argument", argument, "--show-stderr", "--format", format];
-            let (run, sample) = host.sampling(|| host.secrets(&args));
-            let run = run.exits(status);
-            assert!(!run.stdout.contains(mark) && !run.stderr.contains(mark), "{argument} {format}");
-            assert!(sample.in_arguments(mark).is_empty() && sample.in_environments(mark).is_empty());
-            let resolved =
-                run.stdout.contains("resolved    handle_0") || run.stdout.contains("\"outcome\": \"resolved\"");
-            assert_eq!(resolved, status == 0, "{argument} {format}");
+    let no_core = || {
+        let cores = "find / -xdev -name 'core*' -newer /opt/helpers/thousand -type f -size +16k | head";
+        assert_eq!(host.sh(cores), "");
+    };
+    let args = ["test", "--command", &helper, "--show-stderr", "--argument"];
+    for (argument, format, status) in
+        [("plain", "text", 0), ("leak", "json", 0), ("leak", "text", 0), ("crash", "json", 9)]
+    {
+        let (run, sample) = host.sampling(|| host.secrets(&[&args[..], &[argument, "--format", format]].concat()));
+        let run = run.exits(status);
+        assert!(!run.stdout.contains(mark) && !run.stderr.contains(mark), "{argument} {format}");
+        assert!(sample.in_arguments(mark).is_empty() && sample.in_environments(mark).is_empty());
+        let resolved =
+            ["resolved    handle_0", "\"outcome\": \"resolved\""].iter().any(|says| run.stdout.contains(says));
+        assert_eq!(resolved, status == 0, "{argument} {format}");
+        if argument == "leak" {
+            run.says("prints secrets on standard error").says("handle_7");
         }
     }
-    host.secrets(&["test", "--command", &helper, "--argument", "leak"])
-        .says("prints secrets on standard error")
-        .says("handle_7");
+    // While it runs, too, and where it is ended with all values in its memory.
+    let slow =
+        ["/bin/sh", "-c", "ulimit -c unlimited; exec ddinstall secrets test --command \"$0\" --argument slow", &helper];
+    let mut child = host.command(&slow).spawn();
+    host.wait_until(20, "test -e /tmp/printed");
+    assert_eq!(files_with(&host, mark), []);
+    host.sh("pkill -ABRT -x ddinstall");
+    child.wait().expect("its end");
+    no_core();
     assert_eq!(files_with(&host, mark), []);
     assert!(!host.sh("journalctl --no-pager -o verbose").contains(mark));
-    assert_eq!(host.sh("find / -xdev -name 'core*' -newer /opt/helpers/thousand -type f -size +16k | head"), "");
+    no_core();
 }
 
 #[test]
@@ -357,6 +370,9 @@ fn a_host_with_a_handle_for_its_key_has_the_key_in_no_file_of_ours() {
         install -d -o dd-agent -g dd-agent -m 0700 {FOLDER}"
     ));
     host.write(&format!("{FOLDER}/api_key"), format!("{KEY}\n"), "dd-agent:dd-agent", 0o400);
+    // The program is copied and compared in what follows: without what a debugger needs, as it is released.
+    let program = host.path("/usr/local/bin/ddinstall");
+    assert!(std::process::Command::new("strip").arg(program).status().is_ok_and(|status| status.success()));
     let asked = |args: &[&str]| host.asked(args).env("DD_API_KEY", "ENC[api_key]");
     let before = host.quiet_tree();
     // Without a backend the Agent would take the handle for the key.
@@ -403,6 +419,7 @@ fn a_host_with_a_handle_for_its_key_has_the_key_in_no_file_of_ours() {
 }
 
 #[test]
+#[ignore = "a plan without a host stands for it; --long runs it"]
 fn a_helper_of_the_operators_is_put_in_place_with_the_rights_that_the_agent_demands() {
     let host = resting("7.44.1");
     host.write(
