@@ -10,6 +10,7 @@ mod hosts {
     mod failures;
     mod fresh;
     mod hostile;
+    mod image;
     mod init;
     mod interrupted;
     mod kills;

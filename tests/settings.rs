@@ -73,6 +73,7 @@ impl Given {
 
 fn facts() -> Facts {
     Facts {
+        profile: ddinstall::types::Profile::Host,
         distribution: facts::parse(b"ID=debian\nVERSION_ID=12\n").unwrap(),
         architecture: "x86_64".into(),
         kernel: "6.1.0".into(),

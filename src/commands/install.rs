@@ -18,6 +18,7 @@ use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
+use super::image::{self, Traces};
 use super::{Session, after_earlier, lock, print};
 
 /// All that a run came to.
@@ -96,8 +97,9 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let Session { host, request, events, .. } = session;
     let earlier = after_earlier(session).map_err(nothing)?;
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
-    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
-        return prove(session, prepared, done, Reach::Local);
+    if is_converged(&prepared) {
+        prove(session, prepared, done, Reach::Local)?;
+        return image::clean(session);
     }
     if session.stop.load(Ordering::Relaxed) {
         return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
@@ -108,13 +110,18 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         None => lock(session).map_err(nothing)?,
     };
     let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
-    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
-        return prove(session, prepared, done, Reach::Local);
+    if is_converged(&prepared) {
+        prove(session, prepared, done, Reach::Local)?;
+        return image::clean(session);
     }
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
-    let log = session.journal.open(host).map_err(nothing)?;
+    let traces = session.image.then(|| Traces::look(session)).transpose().map_err(nothing)?;
+    let log = match traces {
+        Some(_) => "none: this is an image".into(),
+        None => session.journal.open(host).map_err(nothing)?,
+    };
     clear_away(session, &prepared.desired).map_err(nothing)?;
     if request.keep_binary {
         keep_binary(host).map_err(nothing)?;
@@ -123,8 +130,11 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
+    receipt.built = session.image.then(image::built);
     let job = Job { session: session.tools(), request, facts: &facts, asked: &asked };
-    match apply::run(&job, &mut receipt, &plan, context, &desired) {
+    let applied = apply::run(&job, &mut receipt, &plan, context, &desired);
+    let swept = traces.map_or(Ok(()), |traces| traces.remove(session));
+    match applied {
         Ok(applied) => {
             done.changed = true;
             let new: Vec<String> = applied.notes.iter().filter(|note| !done.notes.contains(note)).cloned().collect();
@@ -147,11 +157,20 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    let written = write_proof(session, &verification);
-    done.proof = written.is_ok().then_some(PROOF);
+    // What is in an image is proven where it runs.
+    let written = if session.image { Ok(()) } else { write_proof(session, &verification) };
+    done.proof = (written.is_ok() && !session.image).then_some(PROOF);
     done.verification = Some(verification);
     done.desired = Some(desired);
-    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))
+    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))?;
+    let stays = |error: Error| error.state("the changes are made and stay");
+    swept.and_then(|()| image::clean(session)).map_err(stays)
+}
+
+/// Nothing is to be done, and nothing to be noted.
+fn is_converged(prepared: &Prepared) -> bool {
+    let noted = prepared.receipt.asked.no_key == prepared.asked.no_key;
+    prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() && noted
 }
 
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.

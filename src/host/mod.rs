@@ -7,6 +7,7 @@ mod files;
 mod folders;
 pub mod guarded;
 mod hold;
+pub mod inside;
 mod lock;
 mod pipes;
 mod probe;

@@ -4,6 +4,7 @@
 mod access;
 pub mod apt;
 mod available;
+pub mod caches;
 pub mod dpkg;
 pub mod keys;
 mod lock;
@@ -112,6 +113,8 @@ pub struct Session<'a> {
     pub access: &'a Access,
     /// Variables for the package manager, such as `https_proxy`. They may carry credentials.
     pub environment: &'a [(String, String)],
+    /// An image is built: what fails is thrown away, so that nothing need be on the disk before its time.
+    pub image: bool,
     /// Set when the run is to end: whatever may be stopped then is.
     pub cancel: &'a AtomicBool,
 }

@@ -11,23 +11,32 @@ use crate::host::users::Users;
 use crate::host::{FileKind, Host, Identity};
 use crate::request::Request;
 use crate::secret;
-use crate::types::Flavor;
+use crate::types::{Flavor, Profile};
 
 /// An API key that is a handle needs a backend that resolves it: otherwise the Agent does not start, or sends with the
 /// handle as its key. Notes for what only checks would miss.
-pub fn check(host: &Host, request: &Request, asked: &Asked, current: &Current) -> Result<Vec<String>> {
+pub fn check(
+    host: &Host,
+    request: &Request,
+    asked: &Asked,
+    profile: Profile,
+    current: &Current,
+) -> Result<Vec<String>> {
     if asked.flavor() == Flavor::FipsProxy || request.no_agent_install {
         return Ok(Vec::new());
     }
     let text = |key: &str| request.values.text(key);
     let document = current.document(asked.main_file().path()).and_then(|document| document.as_ref().ok());
-    // A file that names its key so was the operator's, and its backend may be where we do not look.
-    let needed = request.api_key.as_ref().is_some_and(|key| key.is_handle());
-    let in_file = request.api_key.is_none()
-        && document
+    let is_handle = match &request.api_key {
+        Some(key) => key.is_handle(),
+        None => document
             .and_then(|document| value_at(document, "api_key"))
             .and_then(|value| value.as_str())
-            .is_some_and(|text| secret::handle(text).is_some());
+            .is_some_and(|text| secret::handle(text).is_some()),
+    };
+    // A file that names its key so was the operator's, and its backend may be where we do not look; what an image or a
+    // container lacks may come when it is started.
+    let needed = is_handle && request.api_key.is_some() && profile == Profile::Host;
     if let Some(folder) = text("secret_backend_folder")
         && host.meta(folder).is_ok_and(|meta| meta.is_none())
     {
@@ -51,7 +60,7 @@ pub fn check(host: &Host, request: &Request, asked: &Asked, current: &Current) -
     if let Some(on) = request.values.bool("secret_backend_command_allow_group_exec_perm") {
         backend.group_exec = on;
     }
-    if !backend.is_set() && (needed || in_file) {
+    if !backend.is_set() && is_handle {
         let what = "the API key is an ENC[…] handle, and no secret backend is set that resolves it";
         let hint = "set DD_SECRET_BACKEND_FOLDER (a folder of files), DD_SECRET_BACKEND_HELPER or _COMMAND (a program), or DD_SECRET_BACKEND_TYPE";
         return match needed {

@@ -18,6 +18,7 @@ pub struct Builder {
     files: Vec<File>,
     hosts: Vec<String>,
     tmpfs: Vec<(String, String)>,
+    images: Vec<(String, Suite)>,
     os_release: Option<String>,
     proxy: bool,
 }
@@ -42,6 +43,7 @@ impl Builder {
             files: Vec::new(),
             hosts: Vec::new(),
             tmpfs: Vec::new(),
+            images: Vec::new(),
             os_release: None,
             proxy: false,
         }
@@ -101,6 +103,12 @@ impl Builder {
         self
     }
 
+    /// The root of a system that does not run, as a folder: the base of a suite, which can be written to.
+    pub fn image(mut self, path: &str, suite: Suite) -> Self {
+        self.images.push((path.into(), suite));
+        self
+    }
+
     /// Repositories and keys are reached through a proxy that asks for a password, and by no other way.
     pub fn behind_proxy(mut self) -> Self {
         self.proxy = true;
@@ -129,6 +137,9 @@ impl Builder {
 
         for (path, size) in &self.tmpfs {
             host.add_tmpfs(path, size);
+        }
+        for (path, suite) in &self.images {
+            host.add_image(path, *suite);
         }
         if !self.hosts.is_empty() {
             let file = host.path("/etc/hosts");

@@ -255,6 +255,30 @@ impl Host {
         self
     }
 
+    /// Where a folder of [`Builder::image`] keeps what is not as in its base, out here.
+    fn image_layer(&self, path: &str) -> PathBuf {
+        self.work().join(format!("image{}", path.replace('/', "-")))
+    }
+
+    pub(super) fn add_image(&mut self, path: &str, suite: Suite) {
+        let (at, layer) = (self.path(path), self.image_layer(path));
+        let base = folder().join("base").join(suite.name()).canonicalize().expect("the base of the suite");
+        for folder in [&at, &layer.join("upper"), &layer.join("work")] {
+            fs::create_dir_all(folder).expect("folder");
+        }
+        let (base, layer) = (base.display(), layer.display());
+        let options = format!("lowerdir={base},upperdir={layer}/upper,workdir={layer}/work");
+        nix::mount::mount(Some("image"), &at, Some("overlay"), nix::mount::MsFlags::empty(), Some(options.as_str()))
+            .expect("overlay");
+    }
+
+    /// Everything in an image that is not as in its base.
+    pub fn image_tree(&self, path: &str) -> Tree {
+        let mut tree = Tree::default();
+        tree.add(&self.image_layer(path).join("upper"), "");
+        tree
+    }
+
     pub(super) fn add_tmpfs(&mut self, path: &str, size: &str) {
         let at = self.path(path);
         fs::create_dir_all(&at).expect("folder");
