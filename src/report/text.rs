@@ -93,17 +93,28 @@ pub enum Details {
     All,
 }
 
-/// Every check of a verification, the worst first.
-pub fn verification(verification: &Verification, details: Details, redactor: &Redactor, style: Style) -> String {
+/// Checks in their order.
+pub fn checks<'a>(
+    checks: impl IntoIterator<Item = &'a Check>,
+    details: Details,
+    redactor: &Redactor,
+    style: Style,
+) -> String {
     let mut out = String::new();
-    let mut checks: Vec<&Check> = verification.checks.iter().collect();
-    checks.sort_by_key(|check| std::cmp::Reverse(check.status));
     for check in checks {
         let _ = writeln!(out, "{}  {}: {}", style.status(check.status), check.title, redactor.text(&check.seen));
         if details == Details::All || (details == Details::Failures && check.status >= Status::Warn) {
             out.push_str(&explained(check, details, redactor));
         }
     }
+    out
+}
+
+/// Every check of a verification, the worst first.
+pub fn verification(verification: &Verification, details: Details, redactor: &Redactor, style: Style) -> String {
+    let mut checks: Vec<&Check> = verification.checks.iter().collect();
+    checks.sort_by_key(|check| std::cmp::Reverse(check.status));
+    let mut out = self::checks(checks, details, redactor, style);
     if details == Details::All && !verification.ports.is_empty() {
         out.push_str("ports of the proxy:\n");
         for port in &verification.ports {
