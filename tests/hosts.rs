@@ -4,10 +4,14 @@
 mod lab;
 
 mod hosts {
+    mod chef;
     mod common;
     mod concurrent;
     mod existing_agent;
     mod failures;
+    mod first_boot;
+    mod fleet;
+    mod fleet_long;
     mod fresh;
     mod hostile;
     mod image;
@@ -17,6 +21,7 @@ mod hosts {
     mod minimal;
     mod network;
     mod odd;
+    mod one_line;
     mod package_files;
     mod plan;
     mod receipts;

@@ -1,8 +1,12 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
+mod report;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::settings::{Setting, TABLE, Type};
+
+pub use report::Shape;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +19,30 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Install,
-    Plan { diff: bool, detailed_exitcode: bool },
+    Plan {
+        diff: bool,
+        detailed_exitcode: bool,
+    },
     Verify,
     Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
-    ConfigGet { file: String, path: String },
-    ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
+    /// A folder or `-`, and how many hosts are named for each finding.
+    Report {
+        input: String,
+        shape: Shape,
+        names: usize,
+    },
+    ConfigGet {
+        file: String,
+        path: String,
+    },
+    ConfigSet {
+        file: String,
+        changes: Vec<String>,
+        diff: bool,
+        dry_run: bool,
+    },
 }
 
 /// How much is taken back.
@@ -78,7 +99,7 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let Some((name, sub)) = matches.subcommand() else {
         return Err(command().error(
             clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
+            "a command is needed: install, plan, verify, rollback, uninstall, report, support, settings or config",
         ));
     };
     let action = match name {
@@ -90,13 +111,14 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         }
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
+        "report" => report::action(sub),
         "config" => config(sub)?,
         _ => Action::Install,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Report { .. } | Action::Undo(_));
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
     }
@@ -203,6 +225,7 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(support_command())
+        .subcommand(report::command())
         .subcommand(config_command())
 }
 
@@ -286,7 +309,7 @@ fn settings(command: Command) -> Command {
             Arg::new("file")
                 .long("file")
                 .value_name("FILE")
-                .help("Settings from a YAML file, under the flags' names with _ for -; flags and variables win"),
+                .help("Settings from a YAML file, under the flags' names with _ for -, or from standard input (`-`); flags and variables win"),
         )
         .arg(
             Arg::new("root")

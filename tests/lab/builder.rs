@@ -11,6 +11,7 @@ pub struct Builder {
     suite: Suite,
     repo: Repo,
     keys: Keys,
+    layer: Option<&'static str>,
     systemd: bool,
     sysv: bool,
     agent: Option<String>,
@@ -36,6 +37,7 @@ impl Builder {
             suite,
             repo: Repo::Good,
             keys: Keys::Good,
+            layer: None,
             systemd: true,
             sysv: false,
             agent: None,
@@ -56,6 +58,13 @@ impl Builder {
 
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Programs that the base lacks, from a layer over it: `tools` (curl, wget, busybox, sudo, doas), `ssh` (its server,
+    /// sudo) or `cloud` (cloud-init and curl, on bookworm).
+    pub fn with_layer(mut self, name: &'static str) -> Self {
+        self.layer = Some(name);
         self
     }
 
@@ -129,7 +138,7 @@ impl Builder {
         // From here on the host is torn down whatever happens.
         let mut host =
             Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
-        host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
+        host_sh(&["create", host.name(), self.suite.name(), self.repo.name(), self.layer.unwrap_or_default()]);
         host.serve_keys(self.keys);
         if self.proxy {
             host_sh(&["proxy", host.name()]);

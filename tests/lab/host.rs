@@ -188,6 +188,14 @@ impl Host {
 
     // Servers
 
+    /// The folder that https://install.mirror.test serves; `/moved` redirects there, `/plain` does without TLS, and
+    /// `/cut/quarter1` to `3` end too early while faults.pl runs.
+    pub fn install_site(&self) -> PathBuf {
+        let folder = self.work().join("www/install");
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
     /// The requests that the vendor's host `name` got, in order: method, path, status, `key=given` or
     /// `key=none`, and the program that asked.
     pub fn requests(&self, name: &str) -> Vec<String> {
