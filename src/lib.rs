@@ -21,8 +21,11 @@ pub mod config;
 pub mod packages;
 // Floor 4
 pub mod desired;
+pub mod render;
+pub mod review;
 // Floor 5
 pub mod current;
+pub mod secrets;
 pub mod step;
 // Floor 6
 pub mod plan;

@@ -1,12 +1,18 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
+mod render;
 mod report;
+mod review;
+mod secrets;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::render::{Options, Target};
 use crate::settings::{Setting, TABLE, Type};
 
 pub use report::Shape;
+pub use review::{Output, Review as ReviewArgs};
+pub use secrets::{Helper, Reading, Secrets, Trial};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,9 @@ pub enum Action {
         shape: Shape,
         names: usize,
     },
+    Render(Target, Options),
+    Review(ReviewArgs),
+    Secrets(Secrets),
     ConfigGet {
         file: String,
         path: String,
@@ -97,10 +106,10 @@ pub struct Invocation {
 pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
-        return Err(command().error(
-            clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, report, support, settings or config",
-        ));
+        let all = command();
+        let names: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
+        return Err(command()
+            .error(clap::error::ErrorKind::MissingSubcommand, format!("a command is needed: {}", names.join(", "))));
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
@@ -113,12 +122,30 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         "support" => Action::Support(question(sub), listing(sub)),
         "report" => report::action(sub),
         "config" => config(sub)?,
+        "render" => render::action(sub),
+        "review" => review::action(sub),
+        "secrets" => Action::Secrets(secrets::action(sub).ok_or_else(|| {
+            command()
+                .error(clap::error::ErrorKind::MissingSubcommand, "secrets needs `check`, `list`, `test` or `read`")
+        })?),
         _ => Action::Install,
+    };
+    let sub = match name {
+        "secrets" => sub.subcommand().map_or(sub, |(_, below)| below),
+        _ => sub,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Report { .. } | Action::Undo(_));
+    let bare = matches!(
+        action,
+        Action::Settings(_)
+            | Action::Support(..)
+            | Action::Report { .. }
+            | Action::Review(_)
+            | Action::Secrets(_)
+            | Action::Undo(_)
+    );
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
     }
@@ -227,6 +254,9 @@ pub fn command() -> Command {
         .subcommand(support_command())
         .subcommand(report::command())
         .subcommand(config_command())
+        .subcommand(render::command(settings))
+        .subcommand(review::command())
+        .subcommand(secrets::command(format_arg()))
 }
 
 fn undo(command: Command) -> Command {
@@ -348,6 +378,8 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         }
         Type::Choice(words) => arg.value_name(words.join("|")),
         Type::List | Type::Hosts => arg.value_name("A,B"),
+        Type::Words => arg.value_name("A B").allow_hyphen_values(true),
+        Type::Bytes => arg.value_name("BYTES"),
         Type::Path => arg.value_name("FILE"),
         Type::Paths => arg.value_name("FILE").action(ArgAction::Append),
         Type::Url | Type::Address => arg.value_name("URL"),

@@ -5,8 +5,11 @@ mod image;
 mod install;
 mod journal;
 mod plan;
+mod render;
 mod report;
+mod review;
 mod rollback;
+mod secrets;
 pub mod settings;
 mod support;
 mod verify;
@@ -63,6 +66,9 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Report { input, shape, names } => return report::run(input, *shape, *names),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
+        Action::Render(target, options) => return render::run(invocation, *target, options),
+        Action::Review(args) => return review::run(args),
+        Action::Secrets(asked) => return secrets::run(asked, invocation.format),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",

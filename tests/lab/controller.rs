@@ -87,7 +87,7 @@ impl Controller {
         host.command(&[
             "sh",
             "-ec",
-            "groupadd -r sshd; useradd -r -g sshd -d /run/sshd -s /usr/sbin/nologin sshd
+            "id sshd > /dev/null 2>&1 || useradd -r -U -d /run/sshd -s /usr/sbin/nologin sshd
             useradd -m -s /bin/sh -p '*' ops
             mkdir -p /etc/sudoers.d /etc/ssh && echo 'ops ALL=(ALL) NOPASSWD:ALL' > /etc/sudoers.d/ops
             chmod 0440 /etc/sudoers.d/ops

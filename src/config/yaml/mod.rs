@@ -9,9 +9,11 @@ mod dotted;
 mod edit;
 mod list;
 mod locate;
+pub mod places;
 mod render;
 mod replace;
 mod text;
+mod texts;
 mod tree;
 mod value;
 
@@ -22,6 +24,7 @@ use crate::error::{Error, Kind};
 use crate::types::YamlPath;
 
 pub use edit::edit;
+pub use texts::{Text, texts};
 pub use value::Value;
 
 use commented::Index;
@@ -83,7 +86,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(why: impl Into<String>) -> Self {
+    pub fn new(why: impl Into<String>) -> Self {
         Refusal { line: None, why: why.into(), hint: String::new() }
     }
 
