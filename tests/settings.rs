@@ -120,6 +120,7 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("agent_dist_channel", _) => ("beta", "Beta", &["nightly", "weekly"]),
         ("profile", _) => ("container", "container", &["pod"]),
         ("on_failure", _) => ("keep", "keep", &["stop"]),
+        ("profile", _) => ("image", "Image", &["vm", "containers"]),
         ("min_tls_version", _) => ("tlsv1.3", "tlsv1.3", &["tlsv1.0", "1.2"]),
         (_, Type::Choice(_)) => panic!("{}: no sample", setting.key),
         ("repo_key_fingerprints", _) => {
