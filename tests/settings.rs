@@ -118,7 +118,6 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("agent_flavor", _) => ("datadog-dogstatsd", "datadog-dogstatsd", &["agent", "datadog"]),
         ("agent_major_version", _) => ("7", "7", &["6", "8", "seven"]),
         ("agent_dist_channel", _) => ("beta", "Beta", &["nightly", "weekly"]),
-        ("profile", _) => ("container", "container", &["pod"]),
         ("on_failure", _) => ("keep", "keep", &["stop"]),
         ("profile", _) => ("image", "Image", &["vm", "containers"]),
         ("min_tls_version", _) => ("tlsv1.3", "tlsv1.3", &["tlsv1.0", "1.2"]),
