@@ -95,7 +95,7 @@ fn meaning(given: &Given) -> String {
         given.request().unwrap_or_else(|e| panic!("{:?} {:?}: {e} {:?}", given.variables, given.flags, e.detail));
     let wanted = desired(&request, Some("7.78.1"));
     let (pins, sources) = ((&request.agent_pin, &request.proxy_pin), &request.sources);
-    let keeps = (request.keep_on_failure, request.keep_binary);
+    let keeps = (request.keep_on_failure, request.keep_binary, request.profile, request.no_key, request.clean);
     let run = (request.upgrade, request.hold, request.allow_downgrade, request.allow_fips_off, keeps);
     let key = request.api_key.as_ref().map(|key| key.reveal().to_owned());
     format!("{wanted:#?} {pins:?} {sources:?} {run:?} {:?} {key:?}", request.reset_proxy_config)
@@ -119,6 +119,7 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("agent_major_version", _) => ("7", "7", &["6", "8", "seven"]),
         ("agent_dist_channel", _) => ("beta", "Beta", &["nightly", "weekly"]),
         ("on_failure", _) => ("keep", "keep", &["stop"]),
+        ("profile", _) => ("image", "Image", &["vm", "containers"]),
         ("min_tls_version", _) => ("tlsv1.3", "tlsv1.3", &["tlsv1.0", "1.2"]),
         (_, Type::Choice(_)) => panic!("{}: no sample", setting.key),
         ("repo_key_fingerprints", _) => {

@@ -8,11 +8,13 @@ use ddinstall::error::{Error, Kind};
 use ddinstall::event::Events;
 use ddinstall::host::Host;
 use ddinstall::packages::{Access, Session};
-use ddinstall::prepare::{Prepared, prepare};
+use ddinstall::prepare::{self, Looked, Prepared, prepare};
 use ddinstall::request::{Inputs, Request};
 use ddinstall::secrets::handles::{self, Judged, Origin};
+use ddinstall::secrets::needs;
 use ddinstall::settings::File;
 use ddinstall::step::Step;
+use ddinstall::types::Profile;
 
 struct Root(tempfile::TempDir);
 
@@ -52,14 +54,18 @@ impl Root {
         fs::set_permissions(&path, mode).expect("chmod");
     }
 
-    fn plan(&self, variables: &[(&str, &str)], sets: &[&str]) -> Result<Prepared, Error> {
-        let request = Request::new(Inputs {
+    fn request(variables: &[(&str, &str)], sets: &[&str]) -> Result<Request, Error> {
+        Request::new(Inputs {
             variables: variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
             flags: vec![],
             sets: sets.iter().map(|set| set.to_string()).collect(),
             file: None,
             read: &|_| Err("none".into()),
-        })?;
+        })
+    }
+
+    fn plan(&self, variables: &[(&str, &str)], sets: &[&str]) -> Result<Prepared, Error> {
+        let request = Root::request(variables, sets)?;
         let host = Host::new(self.0.path()).expect("a host");
         let session = Session {
             image: false,
@@ -71,6 +77,14 @@ impl Root {
             cancel: &AtomicBool::new(false),
         };
         prepare(session, &request, false)
+    }
+
+    /// What a host's run needs of the secret backend: a folder is an image, where it may come later.
+    fn backend_on_a_host(&self, variables: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+        let request = Root::request(variables, &[])?;
+        let host = Host::new(self.0.path()).expect("a host");
+        let Looked { asked, current, .. } = prepare::look(&host, &request, false)?;
+        needs::check(&host, &request, &asked, Profile::Host, &current)
     }
 
     /// The text that the plan gives a file; None: it does not touch it.
@@ -349,9 +363,10 @@ fn a_key_that_is_a_handle_needs_a_backend_that_the_agent_would_run() {
     let handle = ("DD_API_KEY", "ENC[key]");
     let refused = |more: &[(&str, &str)]| {
         let variables: Vec<(&str, &str)> = [&[handle], more].concat();
-        root.plan(&variables, &[]).err().map(|error| (error.kind, error.what))
+        root.backend_on_a_host(&variables).err().map(|error| (error.kind, error.what))
     };
     let (kind, what) = refused(&[]).expect("refused");
+    assert!(root.plan(&[handle], &[]).is_ok(), "an image's backend may come when it is started");
     assert!(kind == Kind::Usage && what.contains("no secret backend"), "{what}");
     let (kind, what) = refused(&[("DD_SECRET_BACKEND_COMMAND", "/opt/helper")]).expect("refused");
     assert!(kind == Kind::Prerequisite && what.contains("/opt/helper"), "{what}");

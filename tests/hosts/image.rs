@@ -104,6 +104,22 @@ fn an_image_without_a_key_is_completed_by_its_first_start() {
 }
 
 #[test]
+#[ignore = "an image that does not run stands for it; --long runs it"]
+fn a_machine_that_runs_and_becomes_an_image_starts_nothing_without_its_key() {
+    for profile in ["host", "image"] {
+        let host = Host::fresh(Suite::Bookworm).boot();
+        let run =
+            build(&host, &["install", "--no-key", "--profile", profile]).run().exits(0).says("nothing was started");
+        assert!(!host.holds("pgrep -u dd-agent"), "{run}");
+        assert_eq!(host.exists("/var/lib/ddinstall/proof.json"), profile == "host");
+        assert!(host.exists(INCOMPLETE));
+        host.verify().fails("unit.datadog-agent");
+        host.ddinstall(&["install"]).env("DD_API_KEY", KEY).run().exits(0);
+        host.verify().exits(0);
+    }
+}
+
+#[test]
 #[ignore = "bookworm stands for them; --long runs it"]
 fn rpm_images_and_a_newer_apt_are_built_in_a_folder_too() {
     for suite in [Suite::El9, Suite::Sles15, Suite::Trixie] {

@@ -127,6 +127,12 @@ options:
       - "Refused together with FIPS, since it needs service discovery, which sends to the site directly."
       - "The variable DD_LOGS_CONFIG_PROCESS_COLLECT_ALL of the official script."
     type: bool
+  apm_enabled:
+    description:
+      - "Takes traces from applications (the trace-agent)."
+      - "Where it is not given: the Agent's own: on."
+      - "The variable DD_APM_ENABLED of ddinstall."
+    type: bool
   infrastructure_mode:
     description:
       - "Infrastructure mode of the Agent: full, basic, end_user_device, none."
@@ -230,6 +236,60 @@ options:
       - "The variable DD_MIN_TLS_VERSION of ddinstall."
     type: str
     choices: ['tlsv1.2', 'tlsv1.3']
+  secret_backend_helper:
+    description:
+      - "Program on this host that is put in place as the secret_backend_command, with the owner and mode that the Agent demands."
+      - "Where it is not given: none."
+      - "The variable DD_SECRET_BACKEND_HELPER of ddinstall."
+    type: str
+  secret_backend_folder:
+    description:
+      - "Folder of files whose names are the handles, such as /run/secrets; ddinstall itself is put in place as the helper that reads it."
+      - "Where it is not given: none."
+      - "The variable DD_SECRET_BACKEND_FOLDER of ddinstall."
+    type: str
+  secret_backend_command:
+    description:
+      - "Program that the Agent resolves ENC[…] handles with; it must be there, with the owner and mode that the Agent demands."
+      - "The variable DD_SECRET_BACKEND_COMMAND of ddinstall."
+    type: str
+  secret_backend_arguments:
+    description:
+      - "Arguments of that program, separated by blanks."
+      - "The variable DD_SECRET_BACKEND_ARGUMENTS of ddinstall."
+    type: list
+    elements: str
+  secret_backend_timeout:
+    description:
+      - "How long that program may take."
+      - "The variable DD_SECRET_BACKEND_TIMEOUT of ddinstall."
+    type: int
+  secret_backend_output_max_size:
+    description:
+      - "How many bytes that program may print, to standard output and to standard error."
+      - "The variable DD_SECRET_BACKEND_OUTPUT_MAX_SIZE of ddinstall."
+    type: str
+  secret_backend_skip_checks:
+    description:
+      - "Leaves handles in the files of checks unresolved."
+      - "The variable DD_SECRET_BACKEND_SKIP_CHECKS of ddinstall."
+    type: bool
+  secret_backend_remove_trailing_line_break:
+    description:
+      - "Takes line breaks off the end of each secret."
+      - "The variable DD_SECRET_BACKEND_REMOVE_TRAILING_LINE_BREAK of ddinstall."
+    type: bool
+  secret_backend_command_allow_group_exec_perm:
+    description:
+      - "Lets the program belong to root, and be run by its group; one that is put in place is then root:dd-agent 0750."
+      - "The variable DD_SECRET_BACKEND_COMMAND_ALLOW_GROUP_EXEC_PERM of ddinstall."
+    type: bool
+  secret_backend_type:
+    description:
+      - "The Agent's own backend, such as aws.secrets or file.yaml; its secret_backend_config is set with --set or --file."
+      - "Agent 7.70 or later."
+      - "The variable DD_SECRET_BACKEND_TYPE of ddinstall."
+    type: str
   install_only:
     description:
       - "Installs and configures, and starts nothing."
@@ -292,6 +352,25 @@ options:
       - "Where it is not given: what os-release says."
       - "The variable DD_ASSUME_DISTRIBUTION of ddinstall."
     type: str
+  profile:
+    description:
+      - "What this is: a host, an image that is being built, or a container whose first process starts everything."
+      - "Where it is not given: image with --root, and in a container without a service manager; otherwise host."
+      - "The variable DD_INSTALL_PROFILE of ddinstall."
+    type: str
+    choices: ['host', 'image', 'container']
+  no_key:
+    description:
+      - "Does without an API key, and keeps secrets out: the first start brings the key by C(ddinstall install)."
+      - "Where it is not given: off; on with --root."
+      - "The variable DD_NO_KEY of ddinstall."
+    type: bool
+  clean:
+    description:
+      - "Empties the package manager's lists and caches at the end."
+      - "Where it is not given: off; in an image they are left as they were found."
+      - "The variable DD_CLEAN of ddinstall."
+    type: bool
   allow_downgrade:
     description:
       - "Lets a pinned version replace a newer one."
