@@ -40,4 +40,5 @@ pub mod verify;
 // Floor 8
 pub mod cli;
 pub mod commands;
+pub mod doctor;
 pub mod report;

@@ -4,9 +4,12 @@
 mod lab;
 
 mod hosts {
+    mod breakages;
     mod chef;
     mod common;
     mod concurrent;
+    mod doctor;
+    mod evidence;
     mod existing_agent;
     mod failures;
     mod first_boot;

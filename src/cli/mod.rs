@@ -4,6 +4,9 @@ mod render;
 mod report;
 mod review;
 mod secrets;
+mod verify;
+
+pub use verify::{Evidence, Verify};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -29,7 +32,10 @@ pub enum Action {
         diff: bool,
         detailed_exitcode: bool,
     },
-    Verify,
+    Verify(Verify),
+    Doctor {
+        fix: bool,
+    },
     Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
@@ -113,7 +119,8 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
-        "verify" => Action::Verify,
+        "verify" => Action::Verify(verify::verify_of(sub)),
+        "doctor" => Action::Doctor { fix: sub.get_flag("fix") },
         "rollback" => Action::Undo(Extent { all: false, purge: false, dry_run: sub.get_flag("dry_run") }),
         "uninstall" => {
             Action::Undo(Extent { all: true, purge: sub.get_flag("purge"), dry_run: sub.get_flag("dry_run") })
@@ -226,10 +233,8 @@ pub fn command() -> Command {
                         .help("Exits with 20 where changes are pending, and 0 where there is nothing to do"),
                 ),
         )
-        .subcommand(
-            settings(Command::new("verify"))
-                .about("Checks the host against what it was asked to be. Changes nothing; exits with 9 where a check fails."),
-        )
+        .subcommand(verify::verify(settings(Command::new("verify"))))
+        .subcommand(verify::doctor(settings(Command::new("doctor"))))
         .subcommand(
             undo(Command::new("rollback"))
                 .about("Takes the last run back: files, packages, groups and services are as before it. What you changed since stays, and is named."),

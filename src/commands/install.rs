@@ -15,8 +15,8 @@ use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, BINARY, PROOF};
 use crate::report::json::Document;
-use crate::report::text;
-use crate::verify::{self, Reach, Verification};
+use crate::report::text::{self, Details};
+use crate::verify::{self, Choice, Reach, Verification};
 
 use super::image::{self, Traces};
 use super::{Session, after_earlier, lock, print};
@@ -68,6 +68,13 @@ pub(super) fn run(session: &Session) -> u8 {
     }
 }
 
+/// The same on behalf of `doctor --fix`, which looks and prints by itself. Says whether anything was changed.
+pub(super) fn mend(session: &Session) -> Result<bool> {
+    let mut done = Done::default();
+    install(session, &mut done)?;
+    Ok(done.changed)
+}
+
 /// The result in plain words.
 fn words(session: &Session, done: &Done) -> String {
     let (Some(verification), Some(desired)) = (&done.verification, &done.desired) else { return String::new() };
@@ -76,7 +83,7 @@ fn words(session: &Session, done: &Done) -> String {
         out.push_str("Nothing to do: this host is as asked for.\n");
         return out;
     }
-    let all = text::verification(verification, &session.redactor, session.style);
+    let all = text::verification(verification, Details::Failures, &session.redactor, session.style);
     out.push_str(&all);
     out.push_str(&text::summary(desired, verification, done.proof, session.style));
     if session.request.keep_binary {
@@ -155,7 +162,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let desired = desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref())?;
     let started = Instant::now();
     let current = Current::read(host, &desired)?;
-    let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
+    let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake, &Choice::default());
     done.verifying = started.elapsed().as_secs_f64();
     // What is in an image is proven where it runs.
     let written = if session.image { Ok(()) } else { write_proof(session, &verification) };
@@ -176,7 +183,8 @@ fn is_converged(prepared: &Prepared) -> bool {
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.
 fn prove(session: &Session, prepared: Prepared, done: &mut Done, reach: Reach) -> Result<()> {
     let started = Instant::now();
-    let verification = verify::verify(&session.host, &prepared.facts, &prepared.desired, &prepared.current, reach);
+    let Prepared { facts, desired, current, .. } = &prepared;
+    let verification = verify::verify(&session.host, facts, desired, current, reach, &Choice::default());
     done.verifying = started.elapsed().as_secs_f64();
     done.notes = prepared.notes;
     done.verification = Some(verification);

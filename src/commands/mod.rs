@@ -1,6 +1,7 @@
 //! What each command does, from the request to the exit code.
 
 mod config;
+mod doctor;
 mod image;
 mod install;
 mod journal;
@@ -14,7 +15,7 @@ pub mod settings;
 mod support;
 mod verify;
 
-use crate::cli::{Action, Format, Invocation};
+use crate::cli::{Action, Evidence, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::facts;
@@ -71,7 +72,10 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Secrets(asked) => return secrets::run(asked, invocation.format),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
-        Action::Verify => "verify",
+        Action::Verify(options) if options.list => return verify::list(options.evidence),
+        Action::Verify(options) if options.evidence == Evidence::Schema => return verify::schema(),
+        Action::Verify(_) => "verify",
+        Action::Doctor { .. } => "doctor",
         Action::Undo(extent) if extent.all => "uninstall",
         Action::Undo(_) => "rollback",
     };
@@ -88,10 +92,11 @@ pub fn run(invocation: &Invocation) -> u8 {
         Ok(session) => session,
         Err(error) => return refuse(name, invocation.format, error),
     };
-    match invocation.action {
-        Action::Plan { diff, detailed_exitcode } => plan::run(&session, diff, detailed_exitcode),
-        Action::Verify => verify::run(&session),
-        Action::Undo(extent) => rollback::run(&session, extent),
+    match &invocation.action {
+        Action::Plan { diff, detailed_exitcode } => plan::run(&session, *diff, *detailed_exitcode),
+        Action::Verify(options) => verify::run(&session, options),
+        Action::Doctor { fix } => doctor::run(&session, *fix),
+        Action::Undo(extent) => rollback::run(&session, *extent),
         _ => install::run(&session),
     }
 }

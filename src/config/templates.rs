@@ -11,6 +11,8 @@ pub enum Template {
     FipsProxyLogs,
     /// `install_info`: which tool installed the Agent.
     InstallInfo,
+    /// The report of a verification, in HTML.
+    Report,
     Kubernetes,
     Helm,
     Docker,
@@ -25,6 +27,7 @@ impl Template {
         match self {
             Template::FipsProxyLogs => include_str!("../../templates/agent/fips_proxy.yaml"),
             Template::InstallInfo => include_str!("../../templates/agent/install_info.yaml"),
+            Template::Report => include_str!("../../templates/report/report.html"),
             Template::Kubernetes => include_str!("../../templates/render/kubernetes.yaml"),
             Template::Helm => include_str!("../../templates/render/values.yaml"),
             Template::Docker => include_str!("../../templates/render/docker.sh"),
@@ -40,8 +43,10 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("q", quoted);
         environment.add_filter("sh", shell);
+        // By the name's end: what is put into HTML is escaped.
+        let name = if matches!(self, Template::Report) { "report.html" } else { "text" };
         environment
-            .render_str(&without_tag_lines(self.text()), values)
+            .render_named_str(name, &without_tag_lines(self.text()), values)
             // minijinja takes the last line end away, or leaves it where a tag stands last.
             .map(|text| format!("{}\n", text.trim_end_matches('\n')))
             .map_err(|e| Error::new(Kind::Merge, format!("a template of ddinstall cannot be rendered ({self:?}): {e}")))
@@ -91,6 +96,12 @@ mod tests {
         assert!(Template::InstallInfo.render(minijinja::context! {}).is_err());
         let text = Template::InstallInfo.render(minijinja::context! { version => "1.2.3" }).unwrap();
         assert!(text.ends_with("installer_version: ddinstall-1.2.3\n"));
+    }
+
+    #[test]
+    fn what_is_put_into_html_is_escaped_and_what_is_put_into_yaml_is_not() {
+        let text = Template::InstallInfo.render(minijinja::context! { version => "<1>" }).unwrap();
+        assert!(text.contains("ddinstall-<1>"));
     }
 
     #[test]

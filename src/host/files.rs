@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -184,6 +184,28 @@ impl Host {
         let stored = self.read(path)?;
         Ok(stored
             .map(|s| String::from_utf8(s.bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())))
+    }
+
+    /// The last `most` bytes of a file that grows, as text from the first whole line on. None if it is absent.
+    pub fn read_end(&self, path: impl AsRef<Path>, most: usize) -> std::result::Result<Option<String>, ReadFailure> {
+        let path = path.as_ref();
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let Some(fd) = self.open(path, flags, Last::Keep)? else {
+            return Ok(None);
+        };
+        let stat = fstat(&fd).map_err(|e| self.failure("read", path, e))?;
+        if !is(&stat, SFlag::S_IFREG) {
+            return Err(ReadFailure::NotRegular(self.refusal(path, &stat)));
+        }
+        let mut file = File::from(fd);
+        let failed = |e: std::io::Error| ReadFailure::Other(Error::io("read", &self.real_path(path), &e));
+        let cut = (stat.st_size as u64).saturating_sub(most as u64);
+        file.seek(std::io::SeekFrom::Start(cut)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let whole = if cut > 0 { text.find('\n').map_or(0, |at| at + 1) } else { 0 };
+        Ok(Some(text[whole..].to_owned()))
     }
 
     /// Looks at a name without following a link at its end. None if it or a parent is absent.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// The connection and the whole answer have this time.
 const LIMIT: Duration = Duration::from_secs(2);
 /// More of an answer is not read, in bytes.
-const MOST: usize = 64 << 10;
+const MOST: usize = 256 << 10;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,43 @@ pub enum Probe {
     NotHttp(String),
     /// Another error, such as a connection reset.
     Failed(String),
+}
+
+/// What comes of a connection to a port on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knock {
+    Open,
+    /// Refused, or reset: nobody listens, or somebody in between says so.
+    Refused,
+    /// No answer in half a second, which on the loopback nobody needs.
+    Silent,
+}
+
+/// Connects to 127.0.0.1:`port`, and sends nothing.
+pub fn knock(port: u16) -> Knock {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        Ok(_) => Knock::Open,
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => Knock::Silent,
+        Err(_) => Knock::Refused,
+    }
+}
+
+/// The body of an answer without the frames of a chunked one.
+pub fn unframed(body: &str) -> String {
+    let mut out = String::new();
+    let mut rest = body;
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let Ok(size) = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16) else { break };
+        let Some(chunk) = after.get(..size).filter(|_| size > 0) else {
+            // The end, or a body that was cut off within a chunk.
+            out.push_str(if size > 0 { after } else { "" });
+            return out;
+        };
+        out.push_str(chunk);
+        rest = after[size..].trim_start_matches("\r\n");
+    }
+    if out.is_empty() { body.to_owned() } else { out }
 }
 
 /// `GET path` from 127.0.0.1:`port`, with a limit of 2 seconds.
@@ -118,10 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn frames_are_taken_off() {
+        assert_eq!(unframed("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"), "abcde");
+        assert_eq!(unframed("# pxname,svname\na,b\n"), "# pxname,svname\na,b\n");
+        assert_eq!(unframed("ff\r\ncut"), "cut");
+    }
+
+    #[test]
     fn a_port_without_a_listener_refuses() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = server.local_addr().unwrap().port();
         drop(server);
         assert_eq!(http_get(port, "/"), Probe::Refused);
+        assert_eq!(knock(port), Knock::Refused);
     }
 }

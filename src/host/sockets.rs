@@ -10,7 +10,7 @@ use super::tcp_table::{State, rows};
 use super::walk::Last;
 use super::{Host, ReadFailure};
 
-pub use super::probe::{Probe, http_get};
+pub use super::probe::{Knock, Probe, http_get, knock, unframed};
 
 /// A process as far as it can be seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,16 @@ pub fn connections(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
         .into_iter()
         .filter_map(|row| Some(Connection { local: row.local, remote: row.remote, pid: *owners.get(&row.inode)? }));
     Ok(with_pid.collect())
+}
+
+/// The connections among them that these processes have made themselves: nobody here listens at their local end.
+pub fn outgoing(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
+    let mut made = connections(host, of)?;
+    if !made.is_empty() {
+        let ports: BTreeSet<u16> = rows(host, State::Listen, |_| true)?.iter().map(|row| row.local.port()).collect();
+        made.retain(|connection| !ports.contains(&connection.local.port()));
+    }
+    Ok(made)
 }
 
 /// The processes in a unit's control group (`UnitState::control_group`) and the groups below it, sorted.

@@ -46,6 +46,12 @@ pub struct UnitState {
     /// Whether its files changed since systemd read them.
     pub need_daemon_reload: bool,
     pub fragment_path: String,
+    /// Its `Environment=`, as systemd quotes it. May hold secrets.
+    pub environment: String,
+    /// The files of its `EnvironmentFile=`.
+    pub environment_files: Vec<String>,
+    /// The files that add to its own.
+    pub drop_ins: Vec<String>,
 }
 
 impl UnitState {
@@ -100,7 +106,7 @@ pub fn systemd_is_pid1(host: &Host) -> bool {
     host.is_live() && matches!(host.meta("/run/systemd/system"), Ok(Some(_)))
 }
 
-const PROPERTIES: &str = "-pId,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,InvocationID,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,ControlGroup,ConditionResult,ExecMainStatus,NeedDaemonReload,FragmentPath";
+const PROPERTIES: &str = "-pId,Names,LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts,Result,InvocationID,ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,ControlGroup,ConditionResult,ExecMainStatus,NeedDaemonReload,FragmentPath,Environment,EnvironmentFiles,DropInPaths";
 
 /// The state of all these units, in their order, by one call. A unit that does not exist has the load state `not-found`.
 pub fn show(host: &Host, units: &[&str]) -> Result<Vec<UnitState>> {
@@ -157,6 +163,13 @@ fn parse_block(block: &str, name: &str) -> UnitState {
             "ExecMainStatus" => unit.exec_main_status = value.parse().unwrap_or(0),
             "NeedDaemonReload" => unit.need_daemon_reload = value == "yes",
             "FragmentPath" => unit.fragment_path = text(),
+            "Environment" => unit.environment = text(),
+            // `/etc/datadog-agent/environment (ignore_errors=yes)`, a line each
+            "EnvironmentFiles" => {
+                unit.environment_files
+                    .extend(value.split(" (").next().filter(|path| !path.is_empty()).map(str::to_owned));
+            }
+            "DropInPaths" => unit.drop_ins = value.split_whitespace().map(str::to_owned).collect(),
             _ => {}
         }
     }

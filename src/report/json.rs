@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::apply::StepDone;
+use crate::doctor::Trouble;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::rollback::Undone;
 use crate::verify::Verification;
 
-use super::{Redactor, diff};
+use super::{Redactor, diff, evidence};
 
 /// The version of the document's form.
 const FORMAT: u32 = 1;
@@ -25,6 +26,8 @@ pub struct Document<'a> {
     pub undone: Option<&'a Undone>,
     pub notes: &'a [String],
     pub verification: Option<&'a Verification>,
+    /// The causes of what does not hold, in order.
+    pub troubles: Option<&'a [Trouble]>,
     /// Seconds in which services were watched, and in which the result was verified.
     pub seconds: Option<(f64, f64)>,
     pub proof: Option<&'a str>,
@@ -69,9 +72,12 @@ impl Document<'_> {
         }
         out["notes"] = self.notes.iter().map(|note| clean(note)).collect::<Vec<_>>().into();
         if let Some(verification) = self.verification {
-            let mut value = serde_json::to_value(verification).unwrap_or_default();
+            out["verify"] = evidence::value(verification, redactor);
+        }
+        if let Some(troubles) = self.troubles {
+            let mut value = serde_json::to_value(troubles).unwrap_or_default();
             redact_strings(&mut value, redactor);
-            out["verify"] = value;
+            out["troubles"] = value;
         }
         if let Some((settling, verifying)) = self.seconds {
             out["seconds"] = json!({ "settling": milliseconds(settling), "verifying": milliseconds(verifying) });
@@ -95,7 +101,7 @@ fn milliseconds(seconds: f64) -> Value {
     json!((seconds * 1000.0).round() / 1000.0)
 }
 
-fn redact_strings(value: &mut Value, redactor: &Redactor) {
+pub(super) fn redact_strings(value: &mut Value, redactor: &Redactor) {
     match value {
         Value::String(text) => *text = redactor.text(text),
         Value::Array(items) => items.iter_mut().for_each(|item| redact_strings(item, redactor)),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::desired::Desired;
+use crate::doctor::{By, Trouble};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::rollback::Undone;
@@ -81,31 +82,110 @@ pub fn undone(undone: &Undone, redactor: &Redactor) -> String {
     out
 }
 
-/// Every check of a verification; what passed is one line each.
-pub fn verification(verification: &Verification, redactor: &Redactor, style: Style) -> String {
-    checks(&verification.checks, redactor, style)
+/// How much is told of each check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Details {
+    /// One line.
+    None,
+    /// What was expected and what to do, where it does not hold.
+    Failures,
+    /// The same, and where it is written, of every check.
+    All,
 }
 
-/// Every check; what passed is one line each.
-pub fn checks(checks: &[Check], redactor: &Redactor, style: Style) -> String {
+/// Checks in their order.
+pub fn checks<'a>(
+    checks: impl IntoIterator<Item = &'a Check>,
+    details: Details,
+    redactor: &Redactor,
+    style: Style,
+) -> String {
     let mut out = String::new();
     for check in checks {
         let _ = writeln!(out, "{}  {}: {}", style.status(check.status), check.title, redactor.text(&check.seen));
-        if check.status >= Status::Warn {
-            out.push_str(&explained(check, redactor));
+        if details == Details::All || (details == Details::Failures && check.status >= Status::Warn) {
+            out.push_str(&explained(check, details, redactor));
         }
     }
     out
 }
 
-fn explained(check: &Check, redactor: &Redactor) -> String {
+/// Every check of a verification, the worst first.
+pub fn verification(verification: &Verification, details: Details, redactor: &Redactor, style: Style) -> String {
+    let mut checks: Vec<&Check> = verification.checks.iter().collect();
+    checks.sort_by_key(|check| std::cmp::Reverse(check.status));
+    let mut out = self::checks(checks, details, redactor, style);
+    if details == Details::All && !verification.ports.is_empty() {
+        out.push_str("ports of the proxy:\n");
+        for port in &verification.ports {
+            let by = match (&port.address, &port.process, port.pid) {
+                (None, ..) => "nobody listens".to_owned(),
+                (Some(address), Some(process), Some(pid)) => format!("{address}, {process} (process {pid})"),
+                (Some(address), ..) => format!("{address}, a process that cannot be seen"),
+            };
+            let _ = writeln!(out, "{}  {} {}: {by}", style.status(port.status), port.port, port.product);
+        }
+    }
+    out
+}
+
+fn explained(check: &Check, details: Details, redactor: &Redactor) -> String {
     let mut out = String::new();
-    if check.status >= Status::Unknown {
+    if details == Details::All || check.status >= Status::Unknown {
         let _ = writeln!(out, "           check:    {}", check.id);
         let _ = writeln!(out, "           expected: {}", check.expected);
     }
     if let Some(hint) = &check.hint {
         let _ = writeln!(out, "           to do:    {}", redactor.text(hint));
+    }
+    if details == Details::All {
+        let _ = writeln!(out, "           source:   {}", check.source);
+    }
+    out
+}
+
+/// The causes of what does not hold, the one that explains the others first. `mended`: `--fix` has run before.
+pub fn troubles(troubles: &[Trouble], mended: bool, redactor: &Redactor, style: Style) -> String {
+    let mut out = String::new();
+    let (failing, advice): (Vec<&Trouble>, Vec<&Trouble>) = troubles.iter().partition(|t| t.status > Status::Warn);
+    if failing.is_empty() {
+        let _ = writeln!(out, "{} every check holds.", style.paint("32", if mended { "Mended:" } else { "Healthy:" }));
+    }
+    for (i, trouble) in failing.iter().enumerate() {
+        let _ = writeln!(out, "{}. {}", i + 1, style.paint("31", trouble.title));
+        out.push_str(&described(trouble, redactor));
+    }
+    if !advice.is_empty() {
+        out.push_str("Worth knowing:\n");
+    }
+    for trouble in advice {
+        let _ = writeln!(out, "-  {}", style.paint("33", trouble.title));
+        out.push_str(&described(trouble, redactor));
+    }
+    out
+}
+
+fn described(trouble: &Trouble, redactor: &Redactor) -> String {
+    let mut out = String::new();
+    for seen in &trouble.seen {
+        let _ = writeln!(out, "   seen:     {}", redactor.text(seen));
+    }
+    for line in &trouble.detail {
+        let _ = writeln!(out, "   log:      {}", redactor.text(line));
+    }
+    if !trouble.explains.is_empty() {
+        let _ = writeln!(out, "   explains: {}", trouble.explains.join(", "));
+    }
+    let mend = &trouble.mend;
+    match (mend.by, &mend.command, &mend.hint) {
+        (By::Fix, ..) => out.push_str("   mend:     ddinstall doctor --fix\n"),
+        (_, Some(command), _) => {
+            let _ = writeln!(out, "   mend:     {}", redactor.text(command));
+        }
+        (_, None, Some(hint)) => {
+            let _ = writeln!(out, "   mend:     by hand: {}", redactor.text(hint));
+        }
+        (_, None, None) => {}
     }
     out
 }
@@ -117,6 +197,7 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
     if !verification.holds() {
         let failures: Vec<&str> = verification.failures().map(|check| check.id.as_str()).collect();
         let _ = writeln!(out, "{} {}", style.paint("31", "Not proven:"), failures.join(", "));
+        out.push_str("`ddinstall doctor` names the cause and what mends it; `ddinstall verify --details` tells more of each check.\n");
         return out;
     }
     if !desired.start {

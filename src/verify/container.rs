@@ -4,7 +4,7 @@ use crate::current::Current;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY_PROGRAM, PROXY_UNIT, SECURITY_UNIT, SYSPROBE_UNIT};
 use crate::host::{Host, system};
 
-use super::Check;
+use super::{Cause, Check, Mend};
 
 /// The program that a unit of the vendor's starts.
 fn program(unit: &str) -> Option<&'static str> {
@@ -32,10 +32,12 @@ pub(super) fn processes(host: &Host, desired: &Desired, current: &Current) -> Ve
             let found = system::processes(host, program);
             match found.iter().find(|(_, uid)| *uid == 0 || Some(*uid) == agent) {
                 Some((pid, uid)) => check.passes(format!("process {pid} of user {uid}")),
-                None => check.fails(
-                    "there is none",
-                    "the container's first process must start it; what it printed says why it did not (its log is in /var/log/datadog)",
-                ),
+                None => check
+                    .fails(
+                        "there is none",
+                        "the container's first process must start it; what it printed says why it did not (its log is in /var/log/datadog)",
+                    )
+                    .because(Cause::ServiceDown, Mend::Hand),
             }
         });
     }

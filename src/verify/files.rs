@@ -5,13 +5,16 @@ use std::path::Path;
 use crate::config;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
-use crate::desired::{Base, Content, Desired, FileWish, Wish};
+use crate::desired::{AGENT_UNIT, Base, Content, Desired, ENVIRONMENT, FileWish, Wish};
+use crate::error::Result;
 use crate::host::{Host, system};
 use crate::packages::apt::found;
 use crate::packages::{Manager, keys};
 use crate::plan;
+use crate::secret;
+use crate::types::Flavor;
 
-use super::Check;
+use super::{Cause, Check, FileHash, Mend, Status};
 
 pub(super) fn files(desired: &Desired, current: &Current) -> Vec<Check> {
     desired.files.iter().flat_map(|wish| file(wish, current)).collect()
@@ -44,7 +47,11 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
         Seen::Present(stored) => stored,
         Seen::Denied(why) => return vec![content.unknown(why), rights.skipped("not looked at")],
         Seen::Absent if optional(wish, current) => return vec![content.skipped("this Agent ships no such file")],
-        Seen::Absent => return vec![content.fails("no such file", "run `ddinstall install`")],
+        Seen::Absent => {
+            return vec![
+                content.fails("no such file", "run `ddinstall install`").because(Cause::FileMissing, Mend::Fix),
+            ];
+        }
     };
     let mut checks = Vec::new();
     match &wish.content {
@@ -57,17 +64,21 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             }
             Some(Err(refusal)) => {
                 let line = refusal.line.map_or_else(String::new, |line| format!("line {line}: "));
-                checks.push(content.fails(format!("{line}{}", refusal.why), refusal.hint.clone()));
+                let hint = format!("repair it, then `ddinstall install`: {}", refusal.hint);
+                checks
+                    .push(content.fails(format!("{line}{}", refusal.why), hint).because(Cause::FileBroken, Mend::Hand));
             }
         },
         Content::Vendor { example, .. } => checks.push(match current.file(example).stored() {
             Some(example) if example.bytes == stored.bytes => {
                 content.passes(format!("sha256 {}", system::sha256_hex(&stored.bytes)))
             }
-            Some(_) => content.warns(
-                "it differs from the example in the package: compliance is not guaranteed",
-                "`ddinstall install --reset-proxy-config` takes the vendor's example",
-            ),
+            Some(_) => content
+                .warns(
+                    "it differs from the example in the package: compliance is not guaranteed",
+                    "`ddinstall install --reset-proxy-config` takes the vendor's example",
+                )
+                .because(Cause::ProxyConfigChanged, Mend::Command(RESET.into())),
             None => content
                 .warns(format!("{example} is not there to compare"), format!("reinstall {}", crate::desired::PROXY)),
         }),
@@ -80,7 +91,9 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
                 .collect();
             checks.push(match wrong.is_empty() {
                 true => content.passes("it has"),
-                false => content.fails(format!("{} is not so", wrong.join(", ")), "run `ddinstall install`"),
+                false => content
+                    .fails(format!("{} is not so", wrong.join(", ")), "run `ddinstall install`")
+                    .because(Cause::Setting, Mend::Fix),
             });
         }
         Content::Note(_) => checks.push(content.passes("it is there")),
@@ -103,7 +116,7 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
         Some(agent) => match plan::mistake(&stored.meta, agent, wish.rights.is_public()) {
             None => rights
                 .passes(format!("user {}, group {}, mode {:04o}", stored.meta.uid, stored.meta.gid, stored.meta.mode)),
-            Some(why) => rights.fails(why, "`ddinstall install` sets it right"),
+            Some(why) => rights.fails(why, "`ddinstall install` sets it right").because(Cause::FileRights, Mend::Fix),
         },
     });
     checks
@@ -146,7 +159,7 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
             );
             return match plan::without(document, &wish.edit) {
                 None => check.passes(wish.why),
-                Some(_) => check.fails("it is", "run `ddinstall install`"),
+                Some(_) => check.fails("it is", "run `ddinstall install`").because(Cause::Setting, Mend::Fix),
             };
         }
         Edit::Append { path, .. } => {
@@ -154,7 +167,7 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
                 Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), "the entry is in the list");
             return match plan::holds(document, &wish.edit) {
                 true => check.passes(wish.why),
-                false => check.fails("it is not", "run `ddinstall install`"),
+                false => check.fails("it is not", "run `ddinstall install`").because(Cause::Setting, Mend::Fix),
             };
         }
         Edit::Remove { path } => (path, Value::Null),
@@ -174,8 +187,95 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
         found => {
             let line = document.line(path).map_or_else(String::new, |line| format!(" (line {line})"));
             let seen = found.map_or_else(|| "not set".into(), |found| format!("{}{line}", shown(found)));
-            check.fails(seen, format!("`ddinstall install` sets it: {}", wish.why))
+            let (cause, mend) = match path.to_string().as_str() {
+                "fips.enabled" => (Cause::FipsOff, Mend::Fix),
+                "fips.https" => (Cause::FipsHttps, Mend::Fix),
+                "runtime_security_config.enabled" => (Cause::CwsOff, Mend::Fix),
+                "fips.port_range_start" => (Cause::PortRange, Mend::Fix),
+                // Which site is meant is never guessed.
+                "site" => {
+                    (Cause::WrongSite, Mend::Command(format!("ddinstall install --site {}", config::shown(&expected))))
+                }
+                _ => (Cause::Setting, Mend::Fix),
+            };
+            check.fails(seen, format!("`ddinstall install` sets it: {}", wish.why)).because(cause, mend)
         }
+    }
+}
+
+/// Takes the vendor's configuration of the proxy, which is never edited.
+pub(super) const RESET: &str = "ddinstall install --reset-proxy-config";
+
+/// Whether the Agent has an API key, from its file or its units' environment. It is never shown.
+pub(super) fn key(host: &Host, desired: &Desired, current: &Current) -> Option<Check> {
+    if desired.asked.flavor() == Flavor::FipsProxy {
+        return None;
+    }
+    let path = desired.asked.main_file().path();
+    let check = Check::of("agent.key", format!("api_key in {path}"));
+    if desired.asked.no_key {
+        // An image is complete but for its key.
+        return Some(check.skipped("still to come: `ddinstall install` with DD_API_KEY brings it"));
+    }
+    let document = match (current.document(path), current.file(path)) {
+        (Some(Ok(document)), _) => document,
+        (_, Seen::Denied(why)) => return Some(check.unknown(why)),
+        _ => return Some(check.skipped(format!("{path} was not read"))),
+    };
+    let text = config::value_at(document, "api_key").map_or_else(String::new, config::shown);
+    if text.starts_with("ENC[") {
+        return Some(check.passes("a handle of the Agent's secrets management"));
+    }
+    if !matches!(text.as_str(), "" | "null" | "\"\"") {
+        return Some(check.passes("set"));
+    }
+    let elsewhere = host.read_text(ENVIRONMENT).ok().flatten().unwrap_or_default();
+    let in_unit = current.units.get(AGENT_UNIT).is_some_and(|state| state.environment.contains("DD_API_KEY="));
+    if in_unit
+        || elsewhere
+            .lines()
+            .any(|line| line.trim().len() > "DD_API_KEY=".len() && line.trim().starts_with("DD_API_KEY="))
+    {
+        return Some(check.passes("set in the environment of the Agent's units"));
+    }
+    let command = "ddinstall install --api-key-file -";
+    Some(
+        check
+            .fails("empty", format!("`{command}` reads it from standard input"))
+            .because(Cause::NoApiKey, Mend::Command(command.into())),
+    )
+}
+
+/// What was read, so that an auditor can hold it against the host.
+pub(super) fn hashes(current: &Current) -> Vec<FileHash> {
+    let present = current.files.iter().filter_map(|(path, seen)| Some((path, seen.stored()?)));
+    present
+        .map(|(path, stored)| {
+            // The key has enough chance in it; a password in the same file may not.
+            let guessable = |document: &Document| holds_password(document.root());
+            let hidden = current.document(path).is_some_and(|document| document.as_ref().is_ok_and(guessable));
+            FileHash {
+                path: (*path).to_owned(),
+                sha256: (!hidden).then(|| system::sha256_hex(&stored.bytes)),
+                owner: stored.meta.uid,
+                group: stored.meta.gid,
+                mode: format!("{:04o}", stored.meta.mode),
+                bytes: stored.meta.len,
+            }
+        })
+        .collect()
+}
+
+fn holds_password(value: &Value) -> bool {
+    match value {
+        Value::Map(entries) => entries.iter().any(|(key, value)| {
+            let told = |text: &str| !text.is_empty() && !text.starts_with("ENC[");
+            let is_one = key != "api_key" && secret::is_named_by(key) && value.as_str().is_some_and(told);
+            is_one || holds_password(value)
+        }),
+        Value::Seq(items) => items.iter().any(holds_password),
+        Value::Str(text) => text.contains("://") && text.contains('@'),
+        _ => false,
     }
 }
 
@@ -189,7 +289,10 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
         Err(error) => return vec![entry.unknown(error.to_string()), ring.unknown(error.to_string())],
     };
     let (serves, keyring) = match manager {
-        Manager::Apt => apt_entry(host, Path::new(list), Path::new(keyring)),
+        Manager::Apt => match apt_entry(host, Path::new(list), Path::new(keyring)) {
+            Ok(found) => found,
+            Err(error) => return vec![entry.unknown(error.to_string()), ring.unknown(error.to_string())],
+        },
         Manager::Dnf | Manager::Zypper => {
             let text = host.read_text(list).ok().flatten();
             (text.filter(|text| checks_packages(text)).map(|_| list.to_owned()), keyring.to_owned())
@@ -219,19 +322,23 @@ pub(super) fn repository(host: &Host) -> Vec<Check> {
         Ok(None) => ring.warns(format!("{keyring} is not there"), "`ddinstall install --upgrade` writes it"),
         Err(failure) => ring.unknown(failure.to_string()),
     };
-    vec![entry, ring]
+    let mended = |check: Check| match check.status {
+        Status::Warn => check.because(Cause::Repository, Mend::Command("ddinstall install --upgrade".into())),
+        _ => check,
+    };
+    vec![mended(entry), mended(ring)]
 }
 
 /// The file of an apt entry that serves the repository, ours or another tool's, and the keyring that counts.
-fn apt_entry(host: &Host, list: &Path, keyring: &Path) -> (Option<String>, String) {
-    let entries = found::entries(host).map(|(entries, _)| entries).unwrap_or_default();
+fn apt_entry(host: &Host, list: &Path, keyring: &Path) -> Result<(Option<String>, String)> {
+    let (entries, _) = found::entries(host)?;
     let serves = entries.iter().find(|entry| {
         entry.enabled
             && !entry.sources_only
             && (entry.file == list || entry.is_vendors() || entry.keyring() == Some(keyring))
     });
     let keyring = serves.and_then(found::Entry::keyring).unwrap_or(keyring);
-    (serves.map(|entry| entry.file.display().to_string()), keyring.display().to_string())
+    Ok((serves.map(|entry| entry.file.display().to_string()), keyring.display().to_string()))
 }
 
 /// Whether a repository file of dnf or zypper is on, and has packages checked.

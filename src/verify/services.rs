@@ -2,17 +2,17 @@
 
 use crate::current::Current;
 use crate::desired::{
-    AGENT_UNIT, AGENT_USER, COLLECTOR, DOGSTATSD_UNIT, Desired, JOURNAL_GROUP, PROXY, PROXY_UNIT, SIGNING_KEYS,
-    SYSPROBE_UNIT, Wanted,
+    AGENT_UNIT, AGENT_USER, COLLECTOR, DOGSTATSD_UNIT, Desired, JOURNAL_GROUP, PROXY, PROXY_UNIT, SIGNING_KEYS, Wanted,
 };
-use crate::facts::{Facts, Init};
+use crate::facts::{Facts, Family, Init};
 use crate::host::Host;
-use crate::host::system::{self, Lockdown};
+use crate::host::system;
+use crate::host::units::UnitState;
 use crate::host::users::Users;
 use crate::request::FIRST_FIPS_AGENT;
-use crate::types::{Profile, Version};
+use crate::types::Version;
 
-use super::Check;
+use super::{Cause, Check, Mend};
 
 pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
     let wanted = desired.packages.iter().filter(|wish| wish.version != Wanted::Along);
@@ -30,15 +30,19 @@ pub(super) fn packages(desired: &Desired, current: &Current) -> Vec<Check> {
             let check = Check::new(id, format!("the package {} is installed", wish.name), expected);
             match current.version(wish.name) {
                 None => match current.packages.get(wish.name) {
-                    Some(half) => {
-                        check.fails(format!("{} is {}", half.version, half.state.word()), "run `ddinstall install`")
+                    Some(half) => check
+                        .fails(format!("{} is {}", half.version, half.state.word()), "run `ddinstall install`")
+                        .because(Cause::PackageBroken, Mend::Fix),
+                    None => {
+                        check.fails("it is not", "run `ddinstall install`").because(Cause::PackageMissing, Mend::Fix)
                     }
-                    None => check.fails("it is not", "run `ddinstall install`"),
                 },
                 Some(version) => {
                     let old = version.parse::<Version>().is_ok_and(|v| v < FIRST_FIPS_AGENT);
                     match needs_fips && old {
-                        true => check.fails(version, "run `ddinstall install --upgrade`"),
+                        true => check
+                            .fails(version, "run `ddinstall install --upgrade`")
+                            .because(Cause::AgentTooOld, Mend::Command("ddinstall install --upgrade".into())),
                         false => check.passes(version),
                     }
                 }
@@ -58,15 +62,21 @@ pub(super) fn journald(host: &Host, desired: &Desired, current: &Current) -> Vec
         format!("{AGENT_USER} may read the journal"),
         format!("{AGENT_USER} is a member of {JOURNAL_GROUP}, and the running Agent knows it"),
     );
-    let group = Users::read(host).ok().and_then(|users| users.group(JOURNAL_GROUP).map(|group| group.gid));
+    let group = match Users::read(host) {
+        Ok(users) => users.group(JOURNAL_GROUP).map(|group| group.gid),
+        Err(failure) => return vec![check.unknown(failure.to_string())],
+    };
     let running = current.units.get(AGENT_UNIT).map_or(0, |state| state.main_pid);
     let groups = system::groups_of(host, running);
+    let restart = format!("systemctl restart {AGENT_UNIT}");
     let member = match (current.memberships.contains(&(AGENT_USER, JOURNAL_GROUP)), group, groups) {
         (false, ..) => check
-            .fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {JOURNAL_GROUP} {AGENT_USER}")),
-        (true, Some(gid), Some(groups)) if !groups.contains(&gid) => {
-            check.fails("the running Agent was started before it was added", format!("systemctl restart {AGENT_UNIT}"))
-        }
+            .fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {JOURNAL_GROUP} {AGENT_USER}"))
+            .because(Cause::JournalGroup, Mend::Fix),
+        (true, Some(gid), Some(groups)) if !groups.contains(&gid) => check
+            .fails("the running Agent was started before it was added", &restart)
+            .because(Cause::JournalGroup, Mend::Command(restart)),
+        (true, Some(_), None) if running != 0 => check.unknown("the groups of the running Agent cannot be seen"),
         _ => check.passes("it is"),
     };
     vec![member, journal_folder(host, group)]
@@ -76,14 +86,23 @@ fn journal_folder(host: &Host, group: Option<u32>) -> Check {
     let expected = format!("a journal that the group {JOURNAL_GROUP} can read");
     let check = Check::new("journald.access", "there is a journal to read", expected);
     for folder in ["/var/log/journal", "/run/log/journal"] {
-        let Ok(Some(meta)) = host.meta(folder) else { continue };
+        let meta = match host.meta(folder) {
+            Ok(Some(meta)) => meta,
+            Ok(None) => continue,
+            Err(failure) => return check.unknown(failure.to_string()),
+        };
         let open = meta.mode & 0o005 == 0o005 || (Some(meta.gid) == group && meta.mode & 0o050 == 0o050);
         return match open {
             true => check.passes(folder),
-            false => check.fails(
-                format!("{folder} has mode {:04o} and group {}", meta.mode, meta.gid),
-                "systemd-tmpfiles --create --prefix /var/log/journal sets it right",
-            ),
+            false => check
+                .fails(
+                    format!("{folder} has mode {:04o} and group {}", meta.mode, meta.gid),
+                    format!("systemd-tmpfiles --create --prefix {folder} sets it right"),
+                )
+                .because(
+                    Cause::JournalAccess,
+                    Mend::Command(format!("chgrp {JOURNAL_GROUP} {folder} && chmod 2755 {folder}; systemd-tmpfiles --create --prefix {folder}")),
+                ),
         };
     }
     check.warns("neither /var/log/journal nor /run/log/journal is there", "systemd-journald makes one when it runs")
@@ -111,16 +130,50 @@ pub(super) fn units(facts: &Facts, desired: &Desired, current: &Current) -> Vec<
                 format!("{seen} since {}", state.active_since)
             })
         } else {
-            let says_why = match facts.init {
-                Init::Systemd => format!("journalctl -u {}", wish.name),
-                _ => "its log in /var/log/datadog".into(),
-            };
-            let hint = format!("{says_why} says why; `ddinstall install` starts it");
-            check.fails(if state.exists() { seen } else { "there is no such unit".into() }, hint)
+            down(check, facts, state)
         });
     }
     checks.extend(at_boot(facts, desired, current));
     checks
+}
+
+/// Why a unit that must run does not.
+fn down(check: Check, facts: &Facts, state: &UnitState) -> Check {
+    let unit = &state.name;
+    let says_why = match facts.init {
+        Init::Systemd => format!("journalctl -u {unit}"),
+        _ => "its log in /var/log/datadog".into(),
+    };
+    let package = if unit == PROXY_UNIT { PROXY } else { "datadog-agent" };
+    if state.load_state == "masked" || state.unit_file_state.starts_with("masked") {
+        return check
+            .fails("it is masked: systemd will not start it", "unmask it if it is to run")
+            .because(Cause::UnitMasked, Mend::Command(format!("systemctl unmask {unit} && ddinstall install")));
+    }
+    // systemd's own exit codes: 200 and above it did not get as far as the program; 203: it could not be run.
+    if !state.exists() || state.exec_main_status == 203 {
+        let seen = if state.exists() { "its program cannot be run" } else { "there is no such unit" };
+        return check
+            .fails(seen, format!("reinstall the package {package}; {says_why} says more"))
+            .because(Cause::PackageBroken, Mend::Command(reinstall(facts, package)));
+    }
+    let hint = format!("{says_why} says why; `ddinstall install` starts it");
+    match state.is_failed() || state.n_restarts > 0 {
+        true => check
+            .fails(format!("{}, {} {}", state.seen(), state.result, state.exec_main_status), hint)
+            .because(Cause::ServiceFailed, Mend::Fix),
+        false => check.fails(state.seen(), hint).because(Cause::ServiceDown, Mend::Fix),
+    }
+}
+
+/// Puts a package's files back, and its service on its feet.
+fn reinstall(facts: &Facts, package: &str) -> String {
+    let manager = match facts.distribution.family {
+        Family::Debian => "apt-get install -y --reinstall",
+        Family::RedHat => "dnf reinstall -y",
+        Family::Suse | Family::Other => "zypper --non-interactive install --force",
+    };
+    format!("{manager} {package} && ddinstall install")
 }
 
 /// Whether the services start with the host, now or once it boots as what it is built for.
@@ -137,7 +190,11 @@ fn at_boot(facts: &Facts, desired: &Desired, current: &Current) -> Option<Check>
     if states.is_empty() {
         None
     } else if !off.is_empty() {
-        Some(check.fails(format!("{off}: disabled"), "`ddinstall install` enables what must start"))
+        Some(
+            check
+                .fails(format!("{off}: disabled"), "`ddinstall install` enables what must start")
+                .because(Cause::ServiceDisabled, Mend::Fix),
+        )
     } else if !other.is_empty() && facts.init == Init::None {
         let hint = "in a container, let its first process start them (docs.datadoghq.com/containers)";
         Some(check.warns(format!("{other}: there is no systemd here that would start them"), hint))
@@ -146,52 +203,4 @@ fn at_boot(facts: &Facts, desired: &Desired, current: &Current) -> Option<Check>
     } else {
         Some(check.passes("enabled"))
     }
-}
-
-pub(super) fn kernel_fips(facts: &Facts) -> Check {
-    let check = Check::new("kernel.fips", "the kernel is in FIPS mode", "fips_enabled = 1");
-    match facts.kernel_fips {
-        Some(true) => check.passes("1"),
-        _ => check.warns(
-            "it is not",
-            "the proxy's cryptography is validated for operating systems in FIPS mode: turning it on is up to you (security policy of the certificate)",
-        ),
-    }
-}
-
-/// What CWS needs beside its files and units.
-pub(super) fn cws(host: &Host, facts: &Facts) -> Vec<Check> {
-    const POLICIES: &str = "/etc/datadog-agent/runtime-security.d";
-    let policies = Check::new("cws.policies", "CWS has policies", format!("a .policy file in {POLICIES}"));
-    let policies = match host.list(POLICIES) {
-        Ok(names) => {
-            let found: Vec<String> = names
-                .iter()
-                .flatten()
-                .map(|name| name.to_string_lossy().into_owned())
-                .filter(|name| name.ends_with(".policy"))
-                .collect();
-            match found.is_empty() {
-                true => policies.warns(
-                    "none",
-                    "policies come with the Agent's package; under FIPS none are sent by remote configuration",
-                ),
-                false => policies.passes(found.join(", ")),
-            }
-        }
-        Err(failure) => policies.unknown(failure.to_string()),
-    };
-    let kernel = Check::new("cws.kernel", "the kernel runs eBPF programs", "4.14 or later, not locked down");
-    if facts.profile == Profile::Image {
-        return vec![policies];
-    }
-    let kernel = match facts.lockdown {
-        Some(Lockdown::Confidentiality) => kernel.fails("locked down (confidentiality)", "boot with lockdown=integrity or none"),
-        _ if system::has_btf(host) => kernel.passes(format!("{}, with BTF", facts.kernel)),
-        _ => kernel.warns(
-            format!("{}, without BTF", facts.kernel),
-            format!("system-probe then needs kernel headers or its own BTF; journalctl -u {SYSPROBE_UNIT} says if it found them"),
-        ),
-    };
-    vec![policies, kernel]
 }

@@ -12,6 +12,7 @@ fn mends(host: &Host, check: &str) {
 }
 
 #[test]
+#[ignore = "doctor's broken hosts are mended by the same plan: --long"]
 fn what_is_broken_is_named_and_mended() {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.install().exits(0);
@@ -123,7 +124,7 @@ fn verify_writes_nothing_and_says_the_same_in_words() {
     host.changed_nothing_since(&tree);
     assert_eq!(host.invocation_ids(), units);
     host.sh("systemctl stop datadog-fips-proxy");
-    let run = host.ddinstall(&["verify"]).run().exits(9);
+    let run = host.ddinstall(&["verify", "--details"]).run().exits(9);
     for text in ["FAIL", "check:    proxy.ports", "expected:", "to do:", "Not proven:"] {
         assert!(run.stdout.contains(text), "{text}\n{run}");
     }

@@ -10,7 +10,7 @@ use crate::error::{Kind, Result};
 use crate::host::users::effective_is_root;
 use crate::host::{Command, Host, guarded, process, units};
 use crate::report::Redactor;
-use crate::report::text::{self, Style};
+use crate::report::text::{self, Details, Style};
 use crate::secret::wipe;
 use crate::secrets::handles::{Files, Judged};
 use crate::secrets::rules::{self, Broken};
@@ -33,7 +33,7 @@ pub(super) fn run(helper: &Helper, format: Format) -> Result<u8> {
     let bad = checks.iter().any(|check| matches!(check.status, Status::Fail | Status::Unknown));
     let exit_code = if bad { Kind::Verification.exit_code() } else { 0 };
     print(&match format {
-        Format::Text => text::checks(&checks, &Redactor::default(), Style(false)),
+        Format::Text => text::checks(&checks, Details::Failures, &Redactor::default(), Style(false)),
         Format::Json => document("check", json!({ "checks": checks }), exit_code),
     });
     Ok(exit_code)
@@ -48,7 +48,19 @@ fn check(
     hint: Option<String>,
 ) -> Check {
     let (id, title, seen) = (format!("secrets.{id}"), title.to_owned(), seen.into());
-    Check { id, title, status, seen, expected: expected.to_owned(), hint }
+    let source = "https://docs.datadoghq.com/agent/configuration/secrets-management/";
+    Check {
+        id,
+        title,
+        status,
+        seen,
+        expected: expected.to_owned(),
+        hint,
+        cause: None,
+        mend: None,
+        source,
+        controls: &[],
+    }
 }
 
 /// Places of handles in all files: `datadog.yaml line 3 (api_key)`.

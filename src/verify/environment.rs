@@ -1,0 +1,184 @@
+//! The variables that the Agent's units give it: they beat its files. Values are compared here and never shown.
+
+use std::collections::BTreeMap;
+
+use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
+use crate::host::units::UnitState;
+
+use super::bypass::{ENDPOINTS, PRODUCTS};
+use super::{Cause, Check, Look, Mend};
+
+/// Where a variable was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    File(String),
+    /// The unit itself, or one of its drop-ins.
+    Unit(String),
+    /// A running process: whoever set it has taken it back since, or set it for all units.
+    Process(String),
+}
+
+/// Whether a variable would undo what the files say.
+fn undoes(name: &str, value: &str) -> bool {
+    let value = value.trim().trim_matches(['"', '\'']);
+    let on = || matches!(value, "true" | "1" | "t" | "T" | "TRUE" | "True");
+    let off = || matches!(value, "false" | "0" | "f" | "F" | "FALSE" | "False");
+    let variable = |path: &str| format!("DD_{}", path.to_ascii_uppercase().replace('.', "_"));
+    match name {
+        "DD_FIPS_ENABLED" => !on(),
+        "DD_FIPS_HTTPS" => !off(),
+        "DD_FIPS_PORT_RANGE_START" => value != "9803",
+        "DD_FIPS_LOCAL_ADDRESS" => !matches!(value, "localhost" | "127.0.0.1"),
+        "DD_SITE" => value != "ddog-gov.com",
+        "DD_SKIP_SSL_VALIDATION" => on(),
+        _ if ENDPOINTS.iter().any(|path| variable(path) == name) => !matches!(value, "" | "{}" | "[]"),
+        _ if PRODUCTS.iter().any(|(_, path)| variable(path) == name) => on(),
+        _ => false,
+    }
+}
+
+fn assignments(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = (&str, &str)> {
+    text.split(separator)
+        .filter_map(|line| line.trim().trim_start_matches(['"', '\'']).split_once('='))
+        .filter(|(name, _)| !name.starts_with('#'))
+}
+
+pub(super) fn check(look: &Look) -> Check {
+    let check = Check::of("bypass.environment", "no variable that turns the proxy off, moves it or adds an endpoint");
+    let ours = |state: &&UnitState| {
+        state.name == AGENT_UNIT || state.name == DOGSTATSD_UNIT || SATELLITES.contains(&state.name.as_str())
+    };
+    let units: Vec<&UnitState> = look.current.units.values().filter(ours).collect();
+    let mut found: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    let mut add = |place: Place, text: &str, separator: fn(char) -> bool| {
+        for (name, value) in assignments(text, separator) {
+            if undoes(name.trim(), value) {
+                let names = found.entry(place.clone()).or_default();
+                if !names.iter().any(|known| known == name.trim()) {
+                    names.push(name.trim().to_owned());
+                }
+            }
+        }
+    };
+    let mut files: Vec<&str> = vec![ENVIRONMENT];
+    files.extend(units.iter().flat_map(|state| &state.environment_files).map(String::as_str));
+    files.sort_unstable();
+    files.dedup();
+    for file in files {
+        match look.host.read_text(file) {
+            Ok(text) => add(Place::File(file.into()), &text.unwrap_or_default(), |c| c == '\n'),
+            Err(failure) => return check.unknown(failure.to_string()),
+        }
+    }
+    let mut unseen = false;
+    for state in units {
+        add(Place::Unit(state.name.clone()), &state.environment, char::is_whitespace);
+        if state.main_pid != 0 {
+            match look.host.read_text(format!("/proc/{}/environ", state.main_pid)) {
+                Ok(text) => add(Place::Process(state.name.clone()), &text.unwrap_or_default(), |c| c == '\0'),
+                Err(_) => unseen = true,
+            }
+        }
+    }
+    // A process has what its file or unit gives it: that is the place to name.
+    let named: Vec<String> = found
+        .iter()
+        .filter(|(place, _)| !matches!(place, Place::Process(_)))
+        .flat_map(|(_, names)| names.clone())
+        .collect();
+    found.retain(|place, names| {
+        if matches!(place, Place::Process(_)) {
+            names.retain(|name| !named.contains(name));
+        }
+        !names.is_empty()
+    });
+    if found.is_empty() {
+        return if unseen {
+            check.unknown("the variables of the running Agent are root's to see")
+        } else {
+            check.passes("none")
+        };
+    }
+    let seen: Vec<String> = found
+        .iter()
+        .map(|(place, names)| match place {
+            Place::File(path) => format!("{path}: {}", names.join(", ")),
+            Place::Unit(unit) => format!("{unit}: {}", names.join(", ")),
+            Place::Process(unit) => format!("the running {unit}: {}", names.join(", ")),
+        })
+        .collect();
+    let mend = mend(look, &found);
+    check
+        .fails(seen.join("; "), format!("remove it, then restart the Agent: {mend}"))
+        .because(Cause::EnvironmentOverride, Mend::Command(mend))
+}
+
+/// The line for the shell that takes the variables away where they stand.
+fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    let mut reload = false;
+    for (place, names) in found {
+        let names = names.iter().map(String::as_str);
+        match place {
+            Place::File(path) => files.entry(path).or_default().extend(names),
+            Place::Unit(unit) => {
+                reload = true;
+                let state = look.current.units.get(unit.as_str());
+                let drop_ins = state.map_or(&[][..], |state| &state.drop_ins);
+                let own = state.map_or("", |state| &state.fragment_path);
+                for name in names {
+                    let has =
+                        |path: &&str| look.host.read_text(path).ok().flatten().is_some_and(|text| text.contains(name));
+                    let at = drop_ins.iter().map(String::as_str).chain([own]).find(has).unwrap_or(own);
+                    files.entry(at).or_default().push(name);
+                }
+            }
+            Place::Process(_) => {
+                lines.push(format!("systemctl unset-environment {}", names.collect::<Vec<_>>().join(" ")))
+            }
+        }
+    }
+    for (path, mut names) in files {
+        names.sort_unstable();
+        names.dedup();
+        lines.push(format!("sed -i -E '/({})=/d' {path}", names.join("|")));
+    }
+    if reload {
+        lines.push("systemctl daemon-reload".into());
+    }
+    lines.push(format!("systemctl restart {AGENT_UNIT}"));
+    lines.join(" && ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_says_the_same_is_none() {
+        for (name, value, bad) in [
+            ("DD_FIPS_ENABLED", "false", true),
+            ("DD_FIPS_ENABLED", "true", false),
+            ("DD_FIPS_HTTPS", "\"false\"", false),
+            ("DD_FIPS_LOCAL_ADDRESS", "localhost", false),
+            ("DD_FIPS_LOCAL_ADDRESS", "::1", true),
+            ("DD_SITE", "datadoghq.com", true),
+            ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", "[{}]", true),
+            ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", "[]", false),
+            ("DD_SBOM_ENABLED", "true", true),
+            ("DD_SBOM_ENABLED", "false", false),
+            ("DD_HOSTNAME", "x", false),
+        ] {
+            assert_eq!(undoes(name, value), bad, "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn variables_are_found_in_every_form() {
+        let found = |text, separator| assignments(text, separator).map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(found("# A=1\nB=2\n  C=x y\n", |c| c == '\n'), ["B", "C"]);
+        assert_eq!(found("A=1 \"B=2 3\" C=4", char::is_whitespace), ["A", "B", "C"]);
+        assert_eq!(found("A=1\0B=2\0", |c| c == '\0'), ["A", "B"]);
+    }
+}
