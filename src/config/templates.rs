@@ -1,8 +1,9 @@
 //! The texts in `templates/`, rendered strictly: a variable that is not given is an error, never empty.
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::Value;
 
 use crate::error::{Error, Kind, Result};
+use crate::template;
 
 /// A file text that this program writes as a whole.
 #[derive(Debug, Clone, Copy)]
@@ -23,12 +24,7 @@ impl Template {
 
     /// Renders the text with `values` (`minijinja::context!`).
     pub fn render(self, values: Value) -> Result<String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment
-            .render_str(self.text(), values)
-            // minijinja takes the last line end away.
-            .map(|text| text + "\n")
+        template::render(self.text(), values)
             .map_err(|e| Error::new(Kind::Merge, format!("a template of ddinstall cannot be rendered ({self:?}): {e}")))
     }
 }
