@@ -340,6 +340,10 @@ impl Run<'_> {
         if before.iter().any(|state| state.need_daemon_reload) {
             units::daemon_reload(host)?;
         }
+        if unit == AGENT_UNIT {
+            // They were started, and ended, as often as it was.
+            units::forget(host, &SATELLITES);
+        }
         units::restart(host, &[unit])?;
         if unit == PROXY_UNIT { self.proxy_listens() } else { Ok(()) }
     }
@@ -381,7 +385,9 @@ impl Run<'_> {
         self.job.events().progress("watching the services settle", None);
         let settled = units::settle(self.job.host(), &watched, SETTLE, SETTLE_LIMIT)?;
         self.applied.settling = started.elapsed().as_secs_f64();
-        match settled.iter().find(|s| s.verdict != Verdict::Up) {
+        // One that failed ends the watching, whatever the others are still at.
+        let failed = settled.iter().find(|s| s.verdict == Verdict::Failed);
+        match failed.or_else(|| settled.iter().find(|s| s.verdict != Verdict::Up)) {
             None => Ok(()),
             Some(s) => Err(units::service_error(self.job.host(), &s.unit)),
         }

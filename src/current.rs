@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use crate::config::yaml::{self, Document, Refusal};
-use crate::desired::{AGENT_USER, Base, COLLECTOR, Content, Desired, PORTS, PROXY_FOLDER, PROXY_UNIT, SIGNING_KEYS};
+use crate::config::value_at;
+use crate::config::yaml::{self, Document, Refusal, Value};
+use crate::desired::{
+    AGENT_USER, Base, COLLECTOR, Content, Desired, PORTS, PROXY_FOLDER, PROXY_PROGRAM, PROXY_UNIT, SIGNING_KEYS,
+};
 use crate::error::{Error, Kind, Result};
 use crate::host::services::{self, Init};
 use crate::host::sockets::{self, Listener};
 use crate::host::units::{self, UnitState};
 use crate::host::users::Users;
-use crate::host::{Attributes, Host, Stored};
+use crate::host::{Attributes, Host, Stored, system, users};
 use crate::packages::{Installed, Manager};
-use crate::types::{Flavor, Version};
+use crate::types::{Flavor, Profile, Version};
 
 /// One file.
 #[derive(Debug, Clone)]
@@ -95,7 +98,8 @@ impl Current {
     fn with_units(mut self, host: &Host, desired: &Desired, states: &[UnitState]) -> Result<Current> {
         let state = |name: &str| states.iter().find(|state| state.name == name);
         self.units = desired.units.iter().filter_map(|wish| Some((wish.name, state(wish.name)?.clone()))).collect();
-        if desired.asked.proxy_on() {
+        // An image is built with the ports of the machine that builds it.
+        if desired.asked.proxy_on() && desired.profile != Profile::Image {
             let likely =
                 state(PROXY_UNIT).map_or_else(Vec::new, |s| sockets::processes_of_unit(host, &s.control_group));
             self.listeners = proxy_ports(host, &likely)?;
@@ -106,6 +110,13 @@ impl Current {
     /// A YAML file as the Agent reads it; None where it is absent or cannot be read at all.
     pub fn document(&self, path: &str) -> Option<&std::result::Result<Document, Refusal>> {
         self.documents.get(path)
+    }
+
+    /// Whether a file says a key.
+    pub fn has_key(&self, path: &str) -> bool {
+        let document = self.document(path).and_then(|document| document.as_ref().ok());
+        let value = document.and_then(|document| value_at(document, "api_key"));
+        value.is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()))
     }
 
     /// The installed version of a package; None where it is absent or half-installed.
@@ -155,7 +166,8 @@ impl Current {
 }
 
 /// Who listens on the proxy's ports. Where no systemd says which service a process belongs to, the proxy is known by its
-/// program, run by its own user or root. `likely` are processes to look at first.
+/// program, run by its own user or root. In a container even root may lack the right to see whose a socket is: there it is
+/// the proxy's where the proxy runs as the user that opened it. `likely` are processes to look at first.
 pub fn proxy_ports(host: &Host, likely: &[u32]) -> Result<Vec<Listener>> {
     let mut listeners = sockets::listeners(host, PORTS, likely)?;
     if services::init(host) != Init::Systemd {
@@ -165,6 +177,17 @@ pub fn proxy_ports(host: &Host, likely: &[u32]) -> Result<Vec<Listener>> {
             let meta = host.meta(format!("/proc/{}", owner.pid)).ok().flatten();
             if ours && meta.is_some_and(|meta| meta.uid == 0 || Some(meta.uid) == user) {
                 owner.unit = Some(PROXY_UNIT.into());
+            }
+        }
+        let unseen = |listener: &&mut Listener| listener.owner.is_none();
+        if users::effective_is_root() && listeners.iter_mut().any(|listener| unseen(&listener)) {
+            let proxies = system::processes(host, PROXY_PROGRAM);
+            let proxies: Vec<_> = proxies.iter().filter(|(_, uid)| *uid == 0 || Some(*uid) == user).collect();
+            for listener in listeners.iter_mut().filter(unseen) {
+                if let Some((pid, _)) = proxies.iter().find(|(_, uid)| *uid == listener.uid) {
+                    listener.owner =
+                        Some(sockets::Process { unit: Some(PROXY_UNIT.into()), ..sockets::process(host, *pid) });
+                }
             }
         }
     }

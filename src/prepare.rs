@@ -50,15 +50,19 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     }
     let receipt = past.receipt();
     let mut asked = Asked::merged(request, &receipt.asked);
-    let facts = Facts::gather(host, asked.distribution.as_ref())?;
+    let facts = Facts::gather(host, asked.distribution.as_ref(), request.profile)?;
     if asked.flavor.is_none() {
         asked.flavor = installed_flavor(host)?;
     }
     notes.extend(prerequisites::platform(host, &facts, request, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
     let current = Current::read(host, &desired)?;
-    if let Some(version) = current.agent_version() {
-        desired = desired::desired(request, asked.clone(), &facts, Some(&version))?;
+    // Somebody has brought it by another way.
+    let complete = asked.no_key && current.has_key(asked.main_file().path());
+    asked.no_key &= !complete;
+    let version = current.agent_version();
+    if version.is_some() || complete {
+        desired = desired::desired(request, asked.clone(), &facts, version.as_ref())?;
     }
     Ok(Looked { facts, receipt, asked, desired, current, notes })
 }
@@ -79,7 +83,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let host = session.host;
     let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
-    prerequisites::request(request, &asked, &current)?;
+    prerequisites::request(request, &asked, facts.profile, &current)?;
     prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {

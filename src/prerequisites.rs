@@ -12,7 +12,7 @@ use crate::request::{FIRST_FIPS_AGENT, Request};
 use crate::settings;
 use crate::step::PackageChange;
 use crate::support::{self, ALL_PRODUCTS_AGENT, FIRST_CWS_AGENT, Needs};
-use crate::types::{Flavor, Site, Version};
+use crate::types::{Flavor, Profile, Site, Version};
 
 /// The first FIPS Agent that the official script installs.
 const FIRST_FIPS_FLAVOR: Version = Version::new(7, 64, 0);
@@ -50,6 +50,10 @@ pub fn platform(host: &Host, facts: &Facts, request: &Request, asked: &Asked, wr
 /// What the packages have a service for, under this host's init system.
 fn services(facts: &Facts, asked: &Asked) -> Result<Option<String>> {
     match facts.init {
+        _ if facts.profile == Profile::Image => Ok(Some(
+            "this is an image: nothing is started in it, and neither the ports nor the kernel of this machine are looked at".into(),
+        )),
+        _ if facts.profile == Profile::Container => Ok(None),
         Init::Systemd | Init::Upstart => Ok(None),
         // The packages' own list: packages/debian/etc of datadog-agent, and omnibus/config/software/init-scripts-agent.rb.
         Init::Sysv if asked.cws_on() => {
@@ -65,14 +69,16 @@ fn services(facts: &Facts, asked: &Asked) -> Result<Option<String>> {
 }
 
 /// What the host's own configuration says against the request.
-pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()> {
+pub fn request(request: &Request, asked: &Asked, profile: Profile, current: &Current) -> Result<()> {
     let usage = |what: String, hint: &str| Err(Error::new(Kind::Usage, what).hint(hint));
     let path = asked.main_file().path();
     if asked.flavor() == Flavor::FipsProxy {
         return Ok(());
     }
+    // An image may go on without a key that was waived before; what runs may not.
+    let waived = request.no_key || (asked.no_key && profile == Profile::Image);
     let Some(document) = current.document(path) else {
-        if request.api_key.is_none() && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
+        if request.api_key.is_none() && !waived && !matches!(current.file(path), crate::current::Seen::Denied(_)) {
             return usage(format!("DD_API_KEY is not set, and there is no {path} that holds a key"), NO_KEY);
         }
         return Ok(());
@@ -82,9 +88,8 @@ pub fn request(request: &Request, asked: &Asked, current: &Current) -> Result<()
         Some(Value::Str(text)) if !text.is_empty() => Some(text.clone()),
         _ => None,
     };
-    let has_key =
-        value_at(document, "api_key").is_some_and(|v| !matches!(v, Value::Null) && *v != Value::Str(String::new()));
-    if request.api_key.is_none() && !has_key {
+    let has_key = current.has_key(path);
+    if request.api_key.is_none() && !has_key && !waived {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
     let is_fips = value_at(document, "fips.enabled") == Some(&Value::Bool(true));

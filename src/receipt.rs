@@ -15,6 +15,12 @@ pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
 pub const LOCK: &str = "/var/lib/ddinstall/lock";
 /// The proof of the last changing run, as JSON.
 pub const PROOF: &str = "/var/lib/ddinstall/proof.json";
+/// Says that an image lacks its API key, for whatever starts it: gone once that is there.
+pub const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
+const INCOMPLETE_TEXT: &[u8] =
+    b"The API key is still to come: `ddinstall install` with DD_API_KEY completes this image.\n";
+/// This program, where it was asked to keep itself for a later uninstallation.
+pub const BINARY: &str = "/var/lib/ddinstall/ddinstall";
 /// One log a changing run. They stay when all else of ours goes.
 pub const LOGS: &str = "/var/log/ddinstall";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";
@@ -138,11 +144,14 @@ pub struct Receipt {
     #[serde(default)]
     pub proxy_examples: Vec<String>,
     pub runs: Vec<Run>,
+    /// In an image, the time (seconds since 1970) that stands for all times of this run, so that it is built alike twice.
+    #[serde(skip)]
+    pub built: Option<u64>,
 }
 
 impl Default for Receipt {
     fn default() -> Self {
-        Receipt { format: FORMAT, asked: Asked::default(), proxy_examples: Vec::new(), runs: Vec::new() }
+        Receipt { format: FORMAT, asked: Asked::default(), proxy_examples: Vec::new(), runs: Vec::new(), built: None }
     }
 }
 
@@ -216,10 +225,14 @@ impl Receipt {
             return;
         }
         let id = self.runs.last().map_or(1, |run| run.id + 1);
+        let started = match self.built {
+            Some(seconds) => std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds),
+            None => std::time::SystemTime::now(),
+        };
         let asked_before = std::mem::replace(&mut self.asked, asked);
         self.runs.push(Run {
             id,
-            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            started: humantime::format_rfc3339_seconds(started).to_string(),
             tool: env!("CARGO_PKG_VERSION").into(),
             outcome: Outcome::Open,
             asked_before,
@@ -333,14 +346,16 @@ impl Receipt {
         host.make_dirs(format!("{BACKUPS}/{}", run.id), &PRIVATE_FOLDER)?;
         host.write(&backup, &before.bytes, &PRIVATE)?;
         let m = &before.meta;
+        let newest = self.built.map_or(i64::MAX, |seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        let (mtime, mtime_nsec) = if m.mtime > newest { (newest, 0) } else { (m.mtime, m.mtime_nsec) };
         Ok(Undo::RestoreFile {
             path: path.into(),
             backup,
             uid: m.uid,
             gid: m.gid,
             mode: m.mode,
-            mtime: m.mtime,
-            mtime_nsec: m.mtime_nsec,
+            mtime,
+            mtime_nsec,
             written,
         })
     }
@@ -350,7 +365,14 @@ impl Receipt {
             .map_err(|e| Error::new(Kind::Prerequisite, format!("the receipt cannot be written: {e}")))?;
         text.push(b'\n');
         prepare_state(host)?;
-        host.write(RECEIPT, &text, &PRIVATE)
+        host.write(RECEIPT, &text, &PRIVATE)?;
+        // Until the run that brings the key is done, it may not be there.
+        let lacks = self.asked.no_key || self.cut_off().is_some_and(|run| run.asked_before.no_key);
+        match host.meta(INCOMPLETE)?.is_some() {
+            there if there == lacks => Ok(()),
+            true => host.remove_file(INCOMPLETE).map(|_| ()),
+            false => host.write(INCOMPLETE, INCOMPLETE_TEXT, &PRIVATE),
+        }
     }
 }
 
@@ -377,6 +399,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let host = Host::new(folder.path()).unwrap();
         (folder, host)
+    }
+
+    #[test]
+    fn an_image_says_that_its_key_is_to_come_until_the_run_that_brings_it_is_done() {
+        let (_folder, host) = host();
+        let there = || host.meta(INCOMPLETE).unwrap().is_some();
+        let mut receipt = Receipt { built: Some(1_735_689_600), ..Receipt::default() };
+        receipt.begin(Asked { no_key: true, ..Asked::default() });
+        assert_eq!(receipt.runs[0].started, "2025-01-01T00:00:00Z");
+        receipt.end(&host, Outcome::Done).unwrap();
+        assert!(there());
+        receipt.begin(Asked::default());
+        receipt.intend(&host, "the key".into(), Vec::new()).unwrap();
+        assert!(there(), "it may be cut off here");
+        receipt.end(&host, Outcome::Done).unwrap();
+        assert!(!there());
+        receipt.take_back(&host, 2).unwrap();
+        receipt.taken_back(&host, 2).unwrap();
+        assert!(there(), "the key is gone again");
     }
 
     fn one_step(receipt: &mut Receipt, host: &Host, what: &str) {

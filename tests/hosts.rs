@@ -8,14 +8,17 @@ mod hosts {
     mod concurrent;
     mod existing_agent;
     mod failures;
+    mod first_boot;
     mod fresh;
     mod hostile;
+    mod image;
     mod init;
     mod interrupted;
     mod kills;
     mod minimal;
     mod network;
     mod odd;
+    mod one_line;
     mod package_files;
     mod plan;
     mod receipts;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -11,7 +13,8 @@ use tempfile::TempDir;
 
 const SHELLS: [&[&str]; 3] = [&["dash"], &["busybox", "sh"], &["bash"]];
 const NAME: &str = "ddinstall-x86_64";
-const BINARY: &str = "#!/bin/sh\necho \"arguments: $*\"\necho \"key: $DD_API_KEY\"\nexit 9\n";
+const BINARY: &str =
+    "#!/bin/sh\n[ \"$1\" != wait ] || exec sleep 60\necho \"arguments: $*\"\necho \"key: $DD_API_KEY\"\nexit 9\n";
 
 /// A release on disk, and the install.sh that carries its sums.
 struct Release {
@@ -177,7 +180,16 @@ fn a_wrong_signature_is_refused_and_a_missing_one_where_it_is_a_must() {
         assert_eq!((code, out.as_str()), (5, ""), "{shell:?}");
         assert!(err.contains("could not be checked"), "{err}");
         // The sums in the script are enough where a signature is no must.
-        assert_eq!(release.run(shell, &[]).0, 9, "{shell:?}");
+        let (code, _, err) = release.run(shell, &[]);
+        assert_eq!((code, err.as_str()), (9, ""), "{shell:?}");
+    }
+    // A right signature of other sums says nothing of this binary.
+    fs::write(&sums, fs::read_to_string(&sums).unwrap().replace(NAME, "ddinstall-aarch64")).unwrap();
+    ours.sign(&sums);
+    for arguments in [&[][..], &["--require-signature"]] {
+        let (code, out, err) = release.run(SHELLS[0], arguments);
+        assert_eq!((code, out.as_str()), (5, ""), "{err}");
+        assert!(err.contains("are not those in this script"), "{err}");
     }
 }
 
@@ -187,15 +199,65 @@ fn another_version_takes_a_signature() {
     let release = Release::new(Some(&key));
     let next = release.folder.path().join("1.3.0");
     fs::create_dir(&next).unwrap();
-    fs::write(next.join(NAME), "#!/bin/sh\necho the next\n").unwrap();
-    fs::write(next.join("SHA256SUMS"), ran(Command::new("sha256sum").arg(NAME).current_dir(&next))).unwrap();
+    let publish = |version: &str| {
+        fs::write(next.join(NAME), format!("#!/bin/sh\necho ddinstall {version}\n")).unwrap();
+        fs::write(next.join("SHA256SUMS"), ran(Command::new("sha256sum").arg(NAME).current_dir(&next))).unwrap();
+    };
+    publish("1.3.0");
     let (code, _, err) = release.run(SHELLS[0], &["--version", "1.3.0"]);
     assert_eq!(code, 5);
     assert!(err.contains("holds the sums of ddinstall 1.2.3") && err.contains("/1.3.0/install.sh"), "{err}");
     key.sign(&next.join("SHA256SUMS"));
     for shell in SHELLS {
         let (code, out, err) = release.run(shell, &["--version", "1.3.0"]);
-        assert_eq!((code, out.as_str()), (0, "the next\n"), "{shell:?} {err}");
+        assert_eq!((code, out.as_str()), (0, "ddinstall 1.3.0\n"), "{shell:?} {err}");
+    }
+    // What was released and signed, but as another version.
+    publish("1.1.0");
+    key.sign(&next.join("SHA256SUMS"));
+    let (code, out, err) = release.run(SHELLS[0], &["--version", "1.3.0"]);
+    assert_eq!((code, out.as_str()), (5, ""));
+    assert!(err.contains("is another version of ddinstall"), "{err}");
+}
+
+#[test]
+fn the_binary_may_be_kept() {
+    let release = Release::new(None);
+    let folder = TempDir::new().unwrap();
+    let kept = folder.path().join("ddinstall");
+    for shell in SHELLS {
+        fs::write(&kept, "an older one").unwrap();
+        assert_eq!(release.run(shell, &["--to", &folder.path().display().to_string(), "--", "verify"]).0, 9);
+        assert_eq!(fs::read_to_string(&kept).unwrap(), BINARY);
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o7777, 0o755);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
+
+/// Nobody else may be able to put another binary in place between the check and the run.
+#[test]
+fn a_folder_of_others_is_not_trusted() {
+    let release = Release::new(None);
+    let folder = TempDir::new().unwrap();
+    for (mode, owner, trusted) in [
+        (0o700, 0, true),
+        (0o1777, 0, true),
+        (0o755, 0, true),
+        (0o777, 0, false),
+        (0o775, 0, false),
+        (0o700, 12345, false),
+        (0o1777, 12345, false),
+    ] {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(owner), None).unwrap();
+        for shell in SHELLS {
+            let text = release.script.replace("exit \"$status\"\n", "printf '%s\\n' \"$dir\"; exit \"$status\"\n");
+            let variables = [("TMPDIR", folder.path().to_str().unwrap())];
+            let output = piped(shell, &text, &[], &variables, "/usr/bin:/bin:/usr/sbin:/sbin");
+            let out = String::from_utf8(output.stdout).unwrap();
+            let used = out.lines().last().is_some_and(|dir| Path::new(dir).parent() == Some(folder.path()));
+            assert_eq!((output.status.code(), used), (Some(9), trusted), "{shell:?} {mode:o} {owner} {out}");
+        }
     }
 }
 
@@ -206,6 +268,9 @@ fn usage_is_checked() {
         (&["--frobnicate"][..], "unknown option --frobnicate"),
         (&["install"], "unknown option install"),
         (&["--version"], "wants a value"),
+        (&["--version", ""], "wants a value"),
+        (&["--version", "../../etc"], "is no version"),
+        (&["--to", "/nonexistent/folder"], "there is no folder /nonexistent/folder"),
     ] {
         for shell in SHELLS {
             let (code, out, err) = release.run(shell, arguments);
@@ -213,9 +278,16 @@ fn usage_is_checked() {
             assert!(err.contains(said), "{shell:?} {err}");
         }
     }
-    let base = [("DDINSTALL_BASE_URL", "http://mirror.example.org")];
-    let output = piped(SHELLS[0], &release.script, &[], &base, "/usr/bin:/bin");
-    assert_eq!(output.status.code(), Some(2));
+    for (base, said) in [
+        ("http://mirror.example.org", "must begin with https:// or file:///"),
+        ("file://relative", "must begin with https:// or file:///"),
+        ("https://user:passw0rd@mirror.example.org/x", "put user and password into ~/.netrc"),
+    ] {
+        let output = piped(SHELLS[0], &release.script, &[], &[("DDINSTALL_BASE_URL", base)], "/usr/bin:/bin");
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err.contains(said) && !err.contains("passw0rd"), "{err}");
+    }
     // The script of a checkout holds no sums, and takes a build only from beside itself.
     let text = fs::read_to_string(project().join("install.sh")).unwrap();
     let output = piped(SHELLS[0], &text, &[], &[], "/usr/bin:/bin");
@@ -223,25 +295,136 @@ fn usage_is_checked() {
 }
 
 #[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    let release = Release::new(None);
+    for shell in SHELLS {
+        let temporary = TempDir::new().unwrap();
+        let text = temporary.path().join("piped");
+        fs::write(&text, &release.script).unwrap();
+        // A process group of its own, as a terminal or a service manager would stop it.
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-s", "--", "--", "wait"])
+            .env("TMPDIR", temporary.path())
+            .stdin(Stdio::from(fs::File::open(&text).unwrap()))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let folder = || fs::read_dir(temporary.path()).unwrap().flatten().find(|entry| entry.path() != text);
+        let waits = |program: &str| {
+            fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let group = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+                line.starts_with(program.as_bytes()) && group.split(' ').nth(4) == Some(&child.id().to_string())
+            })
+        };
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !waits("sleep\0") {
+            assert!(std::time::Instant::now() < end, "{shell:?}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(folder().is_some());
+        ran(Command::new("kill").args(["-TERM", "--", &format!("-{}", child.id())]));
+        assert_eq!((child.wait().unwrap().code(), folder().is_none()), (Some(10), true), "{shell:?}");
+    }
+}
+
+#[test]
+fn a_checkout_uses_its_own_build() {
+    let checkout = TempDir::new().unwrap();
+    let script = checkout.path().join("install.sh");
+    fs::copy(project().join("install.sh"), &script).unwrap();
+    let run = |shell: &[&str], arguments: &[&str]| {
+        let output = Command::new(shell[0])
+            .args(&shell[1..])
+            .arg(&script)
+            .args(arguments)
+            .env("TMPDIR", checkout.path())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let build = checkout.path().join("target/x86_64-unknown-linux-musl/release");
+    for shell in SHELLS {
+        let (code, _, err) = run(shell, &[]);
+        assert!(code == 2 && err.contains("cargo build --release makes it"), "{shell:?} {err}");
+    }
+    fs::create_dir_all(&build).unwrap();
+    fs::write(build.join("ddinstall"), BINARY).unwrap();
+    fs::set_permissions(build.join("ddinstall"), fs::Permissions::from_mode(0o755)).unwrap();
+    for shell in SHELLS {
+        let (code, out, err) = run(shell, &["--", "plan"]);
+        assert_eq!((code, err.as_str()), (9, ""), "{shell:?}");
+        assert!(out.starts_with("arguments: plan\n"), "{out}");
+        for arguments in [&["--require-signature"][..], &["--version", "1.2.3"]] {
+            let (code, out, err) = run(shell, arguments);
+            assert!(code == 2 && out.is_empty() && err.contains("has its own build alone"), "{shell:?} {out} {err}");
+        }
+        let (code, out, _) = run(shell, &["--help"]);
+        assert!(code == 0 && out.contains("--require-signature  runs nothing"), "{out}");
+    }
+}
+
+/// Runs the text's prefixes, from the longest that is wanted to the shortest, each piped into a dash of its own, and says
+/// how many there were.
+const PREFIXES: &str = r#"
+text=$1 count=0
+while [ ${#text} -gt "$2" ]; do
+    text=${text%?}
+    printf '%s' "$text" | /dash
+    count=$((count + 1))
+done
+echo "$count""#;
+
+/// A root with dash, what it is linked with, and nothing else.
+fn empty_root() -> TempDir {
+    let root = TempDir::new().unwrap();
+    fs::copy("/usr/bin/dash", root.path().join("dash")).unwrap();
+    for word in ran(Command::new("ldd").arg("/usr/bin/dash")).split_whitespace().filter(|word| word.starts_with('/')) {
+        let copy = root.path().join(word.trim_start_matches('/'));
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(word, copy).unwrap();
+    }
+    root
+}
+
+fn files(root: &Path) -> String {
+    ran(Command::new("find").args([".", "-printf", "%p %s %T@\n"]).current_dir(root))
+}
+
+/// dash counts bytes, not characters: a prefix may end within one.
+#[test]
 fn a_script_that_was_cut_off_does_nothing() {
     let release = Release::new(None);
     let text = release.script.trim_end();
-    let cuts: Vec<usize> = (0..text.len()).filter(|at| text.is_char_boundary(*at)).collect();
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    assert_eq!(release.script.len(), text.len() + 1);
+    let dash = |root: &TempDir, script: &str| {
+        let mut command = Command::new("/usr/sbin/chroot");
+        command.arg(root.path()).args(["/dash", "-c", script, "dash"]).env_clear();
+        command
+    };
+    const PARTS: usize = 4;
+    let cut = |part: usize| text.len() * part / PARTS;
     std::thread::scope(|scope| {
-        for part in cuts.chunks(cuts.len().div_ceil(threads)) {
+        for part in 0..PARTS {
             scope.spawn(move || {
-                for cut in part {
-                    let output = piped(SHELLS[0], &text[..*cut], &[], &[], "/nonexistent");
-                    let err = String::from_utf8_lossy(&output.stderr);
-                    assert!(output.stdout.is_empty(), "cut at {cut}");
-                    // A command that was looked for would be "not found", one of the script's own words begins with its name.
-                    assert!(err.is_empty() || err.contains("Syntax error"), "cut at {cut}: {err}");
-                    assert!(!err.contains("not found") && !err.contains("install.sh:"), "cut at {cut}: {err}");
+                let root = empty_root();
+                let before = files(root.path());
+                // A prefix, for a part's end may lie within a character.
+                let end = std::ffi::OsStr::from_bytes(&text.as_bytes()[..cut(part + 1)]);
+                let output = dash(&root, PREFIXES).arg(end).arg(cut(part).to_string()).output().unwrap();
+                let count = String::from_utf8(output.stdout).unwrap();
+                assert_eq!(count, format!("{}\n", cut(part + 1) - cut(part)), "what was printed, and all that was");
+                // A command that was looked for would be "not found", one of the script's own words begins with its name.
+                for line in String::from_utf8_lossy(&output.stderr).lines() {
+                    assert!(line.starts_with("/dash: ") && line.contains("Syntax error: "), "{line}");
                 }
+                assert_eq!(files(root.path()), before);
             });
         }
     });
-    let whole = piped(SHELLS[0], text, &[], &[], "/nonexistent");
+    let root = empty_root();
+    let whole = dash(&root, "printf '%s' \"$1\" | /dash").arg(text).output().unwrap();
     assert!(String::from_utf8_lossy(&whole.stderr).contains("not found"), "the whole text, without its last newline");
 }

@@ -17,7 +17,7 @@ mod documents;
 #[path = "lab/mod.rs"]
 mod lab;
 
-use lab::{Host, Suite};
+use lab::{Host, Run, Suite, fingerprint};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const LIMIT: u64 = 5_000_000;
@@ -204,6 +204,32 @@ fn both_binaries_run() {
         let set = run(architecture, &["config", "set", file.to_str().unwrap(), "fips.enabled=true"]);
         assert!(set.status.success(), "{architecture}: {}", String::from_utf8_lossy(&set.stderr));
         assert_eq!(fs::read_to_string(&file).unwrap(), "# kept\nfips:\n  enabled: true # kept, too\n");
+    }
+}
+
+/// The lab's repository has no packages for aarch64: that binary looks at the image that the other has made.
+#[test]
+#[ignore = "makes a release; --long runs it"]
+fn both_binaries_plan_an_image() {
+    let bytes = |path: &Path| fs::read(path).unwrap();
+    let host = Host::fresh(Suite::Bookworm)
+        .image("/srv/image", Suite::Bookworm)
+        .file("/root/x86_64", bytes(&binary("x86_64")), "root:root", 0o755)
+        .file("/root/aarch64", bytes(&binary("aarch64")), "root:root", 0o755)
+        .file("/root/qemu", bytes(Path::new("/usr/bin/qemu-aarch64-static")), "root:root", 0o755)
+        .boot();
+    let run = |program: &[&str], command: &str| -> Run {
+        host.command(&[program, &[command, "--root", "/srv/image"]].concat())
+            .env("DD_SITE", "ddog-gov.com")
+            .env("DD_FIPS_MODE", "1")
+            .env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing"))
+            .run()
+            .exits(0)
+    };
+    run(&["/root/x86_64"], "plan").says("install datadog-agent");
+    run(&["/root/x86_64"], "install").says("nothing was started");
+    for program in [&["/root/x86_64"][..], &["/root/qemu", "/root/aarch64"]] {
+        run(program, "plan").says("Nothing to do");
     }
 }
 

@@ -73,6 +73,7 @@ impl Given {
 
 fn facts() -> Facts {
     Facts {
+        profile: ddinstall::types::Profile::Host,
         distribution: facts::parse(b"ID=debian\nVERSION_ID=12\n").unwrap(),
         architecture: "x86_64".into(),
         kernel: "6.1.0".into(),
@@ -94,7 +95,8 @@ fn meaning(given: &Given) -> String {
         given.request().unwrap_or_else(|e| panic!("{:?} {:?}: {e} {:?}", given.variables, given.flags, e.detail));
     let wanted = desired(&request, Some("7.78.1"));
     let (pins, sources) = ((&request.agent_pin, &request.proxy_pin), &request.sources);
-    let run = (request.upgrade, request.hold, request.allow_downgrade, request.allow_fips_off, request.keep_on_failure);
+    let keeps = (request.keep_on_failure, request.keep_binary);
+    let run = (request.upgrade, request.hold, request.allow_downgrade, request.allow_fips_off, keeps);
     let key = request.api_key.as_ref().map(|key| key.reveal().to_owned());
     format!("{wanted:#?} {pins:?} {sources:?} {run:?} {:?} {key:?}", request.reset_proxy_config)
 }

@@ -61,6 +61,7 @@ impl Root {
         })?;
         let host = Host::new(self.0.path()).expect("a host");
         let session = Session {
+            image: false,
             host: &host,
             events: &Events::new(|_| {}),
             lock_wait: Duration::ZERO,
@@ -251,6 +252,7 @@ fn all_sources_give_the_same_steps() {
         let (events, cancel) = (Events::new(|_| {}), AtomicBool::new(false));
         let access = Access::default();
         let session = Session {
+            image: false,
             host: &host,
             events: &events,
             lock_wait: Duration::ZERO,

@@ -68,6 +68,8 @@ pub struct Invocation {
     pub sets: Vec<String>,
     /// `--file`
     pub file: Option<String>,
+    /// `--root`
+    pub root: Option<String>,
 }
 
 /// Reads the arguments (the program's name first). The error knows how to print itself: help, version or a mistake.
@@ -96,10 +98,11 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
     let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
-        return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None });
+        return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
     }
     let sets = sub.get_many::<String>("set").map_or_else(Vec::new, |sets| sets.cloned().collect());
-    Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: sub.get_one::<String>("file").cloned() })
+    let text = |name: &str| sub.get_one::<String>(name).cloned();
+    Ok(Invocation { action, format, quiet, flags: flags(sub), sets, file: text("file"), root: text("root") })
 }
 
 fn listing(matches: &ArgMatches) -> Listing {
@@ -284,6 +287,12 @@ fn settings(command: Command) -> Command {
                 .long("file")
                 .value_name("FILE")
                 .help("Settings from a YAML file, under the flags' names with _ for -; flags and variables win"),
+        )
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .help("Works on the image whose root is this folder, in place of this host. No API key is needed, and none is taken"),
         )
         .arg(
             Arg::new("set")

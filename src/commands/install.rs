@@ -10,15 +10,16 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold};
+use crate::host::{Attributes, Hold, Host, scopes};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, PROOF};
+use crate::receipt::{self, BINARY, PROOF};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::verify::{self, Reach, Verification};
 
-use super::{Session, lock, print};
+use super::image::{self, Traces};
+use super::{Session, after_earlier, lock, print};
 
 /// All that a run came to.
 #[derive(Default)]
@@ -78,6 +79,9 @@ fn words(session: &Session, done: &Done) -> String {
     let all = text::verification(verification, &session.redactor, session.style);
     out.push_str(&all);
     out.push_str(&text::summary(desired, verification, done.proof, session.style));
+    if session.request.keep_binary {
+        out.push_str(&format!("Later: `{BINARY} verify` looks again, `{BINARY} uninstall` takes all of it back.\n"));
+    }
     out
 }
 
@@ -91,30 +95,46 @@ fn not_proven(verification: &Verification) -> Error {
 fn install(session: &Session, done: &mut Done) -> Result<()> {
     let nothing = |error: Error| if error.state.is_none() { error.state("nothing was changed") } else { error };
     let Session { host, request, events, .. } = session;
+    let earlier = after_earlier(session).map_err(nothing)?;
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
-    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
-        return prove(session, prepared, done, Reach::Local);
+    if is_converged(&prepared) {
+        prove(session, prepared, done, Reach::Local)?;
+        return image::clean(session);
     }
     if session.stop.load(Ordering::Relaxed) {
         return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
     }
     // Somebody else may have changed the host until the lock is ours: look once more.
-    let (_lock, waited) = lock(session).map_err(nothing)?;
+    let (_lock, waited) = match earlier {
+        Some(lock) => (lock, false),
+        None => lock(session).map_err(nothing)?,
+    };
     let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
-    if prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() {
-        return prove(session, prepared, done, Reach::Local);
+    if is_converged(&prepared) {
+        prove(session, prepared, done, Reach::Local)?;
+        return image::clean(session);
     }
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
-    let log = session.journal.open(host).map_err(nothing)?;
+    let traces = session.image.then(|| Traces::look(session)).transpose().map_err(nothing)?;
+    let log = match traces {
+        Some(_) => "none: this is an image".into(),
+        None => session.journal.open(host).map_err(nothing)?,
+    };
     clear_away(session, &prepared.desired).map_err(nothing)?;
+    if request.keep_binary {
+        keep_binary(host).map_err(nothing)?;
+    }
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
+    receipt.built = session.image.then(image::built);
     let job = Job { session: session.tools(), request, facts: &facts, asked: &asked };
-    match apply::run(&job, &mut receipt, &plan, context, &desired) {
+    let applied = apply::run(&job, &mut receipt, &plan, context, &desired);
+    let swept = traces.map_or(Ok(()), |traces| traces.remove(session));
+    match applied {
         Ok(applied) => {
             done.changed = true;
             let new: Vec<String> = applied.notes.iter().filter(|note| !done.notes.contains(note)).cloned().collect();
@@ -129,6 +149,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
             return Err(failed.error);
         }
     }
+    scopes::end_empty(host)?;
     let prepared = prepare::look(host, request, true)?;
     let version = prepared.current.agent_version();
     let desired = desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref())?;
@@ -136,11 +157,20 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let current = Current::read(host, &desired)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake);
     done.verifying = started.elapsed().as_secs_f64();
-    let written = write_proof(session, &verification);
-    done.proof = written.is_ok().then_some(PROOF);
+    // What is in an image is proven where it runs.
+    let written = if session.image { Ok(()) } else { write_proof(session, &verification) };
+    done.proof = (written.is_ok() && !session.image).then_some(PROOF);
     done.verification = Some(verification);
     done.desired = Some(desired);
-    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))
+    written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))?;
+    let stays = |error: Error| error.state("the changes are made and stay");
+    swept.and_then(|()| image::clean(session)).map_err(stays)
+}
+
+/// Nothing is to be done, and nothing to be noted.
+fn is_converged(prepared: &Prepared) -> bool {
+    let noted = prepared.receipt.asked.no_key == prepared.asked.no_key;
+    prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() && noted
 }
 
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.
@@ -170,6 +200,16 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
         }
     }
     session.host.remove_file(PROOF).map(|_| ())
+}
+
+/// Before the first step, so that also a run that is cut off can be finished or taken back by it.
+fn keep_binary(host: &Host) -> Result<()> {
+    let own = Path::new("/proc/self/exe");
+    let bytes = std::fs::read(own).map_err(|error| Error::io("read", own, &error))?;
+    if host.read_own(BINARY)?.is_some_and(|kept| kept.bytes == bytes && kept.meta.mode == 0o700) {
+        return Ok(());
+    }
+    host.write(BINARY, &bytes, &Attributes { uid: 0, gid: 0, mode: 0o700 })
 }
 
 fn show_plan(session: &Session, prepared: &Prepared) {

@@ -1,6 +1,7 @@
 //! What each command does, from the request to the exit code.
 
 mod config;
+mod image;
 mod install;
 mod journal;
 mod plan;
@@ -12,16 +13,18 @@ mod verify;
 use crate::cli::{Action, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::host::{Host, Lock, Locking};
-use crate::packages::{self, Access};
-use crate::receipt::{self, LOCK, STATE};
+use crate::facts;
+use crate::host::{Host, Lock, Locking, inside, users};
+use crate::packages::{self, Access, Manager};
+use crate::receipt::{self, LOCK, Past, STATE};
 use crate::report::json::Document;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, Terminal};
 use crate::request::{InputFile, Inputs, Request};
 use crate::settings::row;
 use crate::supply;
-use std::ffi::OsStr;
+use crate::types::Profile;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -45,6 +48,8 @@ struct Session {
     journal: Arc<Journal>,
     events: Events,
     access: Access,
+    /// What is worked on is an image.
+    image: bool,
     /// Set by a signal: what may be stopped then is.
     stop: Arc<AtomicBool>,
 }
@@ -61,6 +66,15 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::Verify => "verify",
         Action::Undo(extent) if extent.all => "uninstall",
         Action::Undo(_) => "rollback",
+    };
+    let writes = matches!(invocation.action, Action::Install);
+    let _inside = match invocation.root.as_deref().filter(|root| is_folder(root)) {
+        Some(root) => match inside::enter(Path::new(root), writes, &interruption()) {
+            Ok(Ok(inside)) => Some(inside),
+            Ok(Err(exit_code)) => return exit_code,
+            Err(error) => return refuse(name, invocation.format, error),
+        },
+        None => None,
     };
     let session = match Session::open(invocation) {
         Ok(session) => session,
@@ -94,8 +108,14 @@ impl Session {
     fn open(invocation: &Invocation) -> Result<Session> {
         // What is taken back is known from the receipt: only how a repository is reached is still open.
         let asks = !matches!(invocation.action, Action::Undo(_));
+        let mut variables: Vec<(OsString, OsString)> =
+            std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect();
+        let root = invocation.root.as_deref().unwrap_or("/");
+        if is_folder(root) {
+            imply_no_key(&mut variables);
+        }
         let inputs = Inputs {
-            variables: std::env::vars_os().filter(|(name, _)| asks || says_how_to_reach(name)).collect(),
+            variables,
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
@@ -115,10 +135,12 @@ impl Session {
             }
         });
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let host = Host::new(Path::new("/"))?;
+        let host = Host::new(Path::new(root))?;
+        let image = facts::profile(&host, request.profile) == Profile::Image;
         let access = Access::new(supply::address(&host, &request.sources), &request.sources);
         Ok(Session {
             access,
+            image,
             host,
             request,
             format: invocation.format,
@@ -139,6 +161,7 @@ impl Session {
             lock_wait: self.request.sources.limits.lock,
             access: &self.access,
             environment: &[],
+            image: self.image,
             cancel: &self.stop,
         }
     }
@@ -194,6 +217,17 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
     }
 }
 
+/// Where an earlier run was cut off: the lock, once the transaction that the run may have left behind has ended, for
+/// until then the host is not what it will be.
+fn after_earlier(session: &Session) -> Result<Option<Lock>> {
+    if !users::effective_is_root() || Past::load(&session.host)?.receipt().cut_off().is_none() {
+        return Ok(None);
+    }
+    let (lock, _) = lock(session)?;
+    Manager::of(&session.host)?.wait_for_transaction(session.tools())?;
+    Ok(Some(lock))
+}
+
 /// Reads `--file`.
 fn read_settings(path: &str) -> Result<InputFile> {
     const LIMIT: u64 = 1024 * 1024;
@@ -229,6 +263,20 @@ fn read_input(path: &str) -> std::result::Result<Vec<u8>, String> {
         file.take(LIMIT).read_to_end(&mut bytes)
     };
     read.map_err(|e| e.to_string()).map(|_| bytes)
+}
+
+/// Whether this is another root than that of the running system.
+fn is_folder(root: &str) -> bool {
+    std::fs::canonicalize(root).map_or(true, |path| path != Path::new("/"))
+}
+
+/// An image gets no key, unless a flag or this variable says otherwise.
+fn imply_no_key(variables: &mut Vec<(OsString, OsString)>) {
+    let name = row("no_key").variables[0];
+    if variables.iter().all(|(known, value)| known != name || value.is_empty()) {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.into(), "on".into()));
+    }
 }
 
 /// Prints to standard output; a reader that went away is no failure of ours.

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use crate::cli::{Extent, Format};
 use crate::desired::AGENT_UNIT;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Hold, units, users};
-use crate::packages;
+use crate::host::{Hold, scopes, units, users};
+use crate::packages::{self, Manager};
 use crate::receipt::{LOGS, PROOF, Past, Receipt, Record, Run, Undo};
 use crate::report::json::Document;
 use crate::report::text;
@@ -111,6 +111,9 @@ fn carry_out(session: &Session, extent: Extent, task: Task, done: &mut Done) -> 
     let Session { host, events, .. } = session;
     let Task { mut receipt, from, started, steps } = task;
     let untouched = |error: Error| error.state("nothing was taken back");
+    if receipt.cut_off().is_some() {
+        Manager::of(host)?.wait_for_transaction(session.tools()).map_err(untouched)?;
+    }
     if let Some(stale) = Hold::stale(host).map_err(untouched)? {
         stale.release().map_err(untouched)?;
     }
@@ -133,6 +136,7 @@ fn carry_out(session: &Session, extent: Extent, task: Task, done: &mut Done) -> 
     let calm = AtomicBool::new(false);
     done.undone = rollback::undo(packages::Session { cancel: &calm, ..session.tools() }, &steps, purge);
     let kept = !done.undone.failed.is_empty();
+    scopes::end_empty(host)?;
     if !kept {
         receipt.taken_back(host, from)?;
     }

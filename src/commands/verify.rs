@@ -6,10 +6,12 @@ use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{self, Asked};
 use crate::error::{Error, Kind, Result};
+use crate::facts::Init;
 use crate::prepare::{self, Looked};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::settings::File;
+use crate::types::Profile;
 use crate::verify::{self, Reach, Verification};
 
 use super::{Session, print};
@@ -53,6 +55,15 @@ fn verify(session: &Session) -> Result<(Looked, Verification)> {
         looked.current = Current::read(&session.host, &looked.desired)?;
         looked.asked = asked;
     }
+    // Whatever this program would start by itself: what is verified runs, or it is not what it should be.
+    looked.desired.start = match looked.facts.profile {
+        Profile::Container => true,
+        Profile::Image => false,
+        Profile::Host => {
+            let left_to_you = looked.asked.install_only || session.request.no_agent_install;
+            looked.facts.init != Init::None && !left_to_you
+        }
+    };
     if looked.current.version(looked.asked.flavor().package()).is_none() && !looked.asked.proxy_on() {
         return Err(Error::new(Kind::Verification, "there is no Datadog Agent on this host, and none was asked for")
             .hint("run `ddinstall install` first"));

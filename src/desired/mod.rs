@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::facts::{Facts, Family, Init};
 use crate::request::Request;
 use crate::settings::File;
-use crate::types::{Flavor, Pin, Release, Site, Version};
+use crate::types::{Flavor, Pin, Profile, Release, Site, Version};
 
 use edits::{agent_files, path};
 
@@ -49,6 +49,7 @@ pub const JOURNAL_GROUP: &str = "systemd-journal";
 
 /// Where the proxy's package puts its program.
 pub const PROXY_FOLDER: &str = "/opt/datadog-fips-proxy";
+pub const PROXY_PROGRAM: &str = "/opt/datadog-fips-proxy/embedded/sbin/haproxy";
 pub const PROXY_CFG: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg";
 pub const PROXY_CFG_EXAMPLE: &str = "/etc/datadog-fips-proxy/datadog-fips-proxy.cfg.example";
 pub const PROXY_LOGS: &str = "/etc/datadog-agent/conf.d/fips_proxy.d/conf.yaml";
@@ -82,6 +83,9 @@ pub struct Asked {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Release>,
     pub install_only: bool,
+    /// The API key is still to come: an image holds none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_key: bool,
 }
 
 impl Asked {
@@ -96,6 +100,7 @@ impl Asked {
             flavor: request.flavor.or(before.flavor),
             distribution: request.assumed.clone().or_else(|| before.distribution.clone()),
             install_only: request.install_only,
+            no_key: request.api_key.is_none() && (request.no_key || before.no_key),
         }
     }
 
@@ -251,6 +256,8 @@ pub struct Desired {
     pub units: Vec<UnitWish>,
     /// Who would start them.
     pub init: Init,
+    /// What it is that is described.
+    pub profile: Profile,
     /// Whether units are started by this run.
     pub start: bool,
 }
@@ -258,6 +265,17 @@ pub struct Desired {
 impl Desired {
     pub fn file(&self, path: &str) -> Option<&FileWish> {
         self.files.iter().find(|file| file.path == path)
+    }
+
+    /// Why nothing is started, where nothing is.
+    pub fn rests(&self) -> &'static str {
+        match (self.profile, self.init) {
+            (Profile::Container, _) => "the container's first process starts it",
+            (_, Init::None) => "no service manager runs here",
+            (Profile::Image, _) => "this is an image",
+            _ if self.asked.no_key => "the API key is still to come (--no-key)",
+            _ => "DD_INSTALL_ONLY leaves services to you",
+        }
     }
 }
 
@@ -314,9 +332,10 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
     if facts.init == Init::Sysv {
         units.retain(|unit| unit.name != SYSPROBE_UNIT);
     }
-    let start = !asked.install_only && !request.no_agent_install && facts.init != Init::None;
+    let starts = facts.profile == Profile::Host && facts.init != Init::None;
+    let start = starts && !asked.install_only && !asked.no_key && !request.no_agent_install;
     let packages = packages(request, &asked, facts.distribution.family == Family::Debian);
-    Ok(Desired { packages, files, memberships, units, init: facts.init, start, asked })
+    Ok(Desired { packages, files, memberships, units, init: facts.init, profile: facts.profile, start, asked })
 }
 
 fn collector(request: &Request) -> bool {

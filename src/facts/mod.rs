@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 pub use crate::host::services::Init;
 use crate::host::system::{self, Lockdown};
 use crate::host::{Host, services, users};
-use crate::types::Release;
+use crate::types::{Profile, Release};
 
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -21,6 +21,7 @@ pub struct Facts {
     /// As `uname -r` prints it.
     pub kernel: String,
     pub init: Init,
+    pub profile: Profile,
     pub root: bool,
     /// Whether the kernel is in FIPS mode; None where it does not say.
     pub kernel_fips: Option<bool>,
@@ -30,18 +31,32 @@ pub struct Facts {
 
 impl Facts {
     /// Looks at the host. A malformed os-release is an error (exit 3), never a guess. `assumed` is the release that
-    /// the operator says this is.
-    pub fn gather(host: &Host, assumed: Option<&Release>) -> Result<Facts> {
+    /// the operator says this is, `said` the profile. The kernel that an image is built on is not the one that it will run
+    /// on, of which nothing is known.
+    pub fn gather(host: &Host, assumed: Option<&Release>, said: Option<Profile>) -> Result<Facts> {
+        let profile = profile(host, said);
+        let own = profile != Profile::Image;
         Ok(Facts {
             distribution: distribution(host, assumed)?,
             architecture: system::machine().to_owned(),
-            kernel: system::kernel_release().unwrap_or_default(),
+            kernel: system::kernel_release().filter(|_| own).unwrap_or_default(),
             init: services::init(host),
+            profile,
             root: users::effective_is_root(),
-            kernel_fips: system::kernel_fips(host).unwrap_or(None),
-            lockdown: system::lockdown(host).unwrap_or(None),
+            kernel_fips: system::kernel_fips(host).unwrap_or(None).filter(|_| own),
+            lockdown: system::lockdown(host).unwrap_or(None).filter(|_| own),
         })
     }
+}
+
+/// A folder is an image, whatever it is called. So is, unless the operator says otherwise, what says of itself that it is a
+/// container, and runs no service manager: one that runs cannot be told from one that is being built.
+pub fn profile(host: &Host, said: Option<Profile>) -> Profile {
+    let found = || match services::init(host) {
+        Init::None if system::container_hint(host).is_some() => Profile::Image,
+        _ => Profile::Host,
+    };
+    if host.is_live() { said.unwrap_or_else(found) } else { Profile::Image }
 }
 
 /// Which distribution this host is, or is to be taken for.
@@ -87,3 +102,24 @@ fn malformed(path: &str, why: &str) -> Error {
 }
 
 const ASSUME: &str = "or say which release this host is built on: --assume-distribution debian:12";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_an_image_and_this_kernel_is_not_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        std::fs::write(folder.path().join("etc/os-release"), "ID=debian\nVERSION_ID=12\n").unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        for said in [None, Some(Profile::Host), Some(Profile::Container)] {
+            let facts = Facts::gather(&host, None, said).unwrap();
+            assert_eq!((facts.profile, facts.kernel.as_str(), facts.init), (Profile::Image, "", Init::None));
+        }
+        let here = Host::new(std::path::Path::new("/")).unwrap();
+        assert_eq!(profile(&here, Some(Profile::Container)), Profile::Container);
+    }
+}

@@ -30,6 +30,8 @@ pub struct Listener {
     pub port: u16,
     pub address: IpAddr,
     pub inode: u64,
+    /// The user that opened it.
+    pub uid: u32,
     /// None if it could not be found: another user's process (when not root), or one outside our process namespace.
     pub owner: Option<Process>,
 }
@@ -80,6 +82,7 @@ pub fn listeners(host: &Host, ports: RangeInclusive<u16>, likely: &[u32]) -> Rea
             port: row.local.port(),
             address: row.local.ip(),
             inode: row.inode,
+            uid: row.uid,
             owner: owners.get(&row.inode).map(|pid| {
                 let process = known.entry(*pid).or_insert_with(|| process(host, *pid));
                 process.clone()
@@ -190,7 +193,7 @@ fn socket_inodes(host: &Host, pid: u32) -> Vec<u64> {
 
 impl Host {
     /// Where a symbolic link of `/proc` points to, as text. None if it is gone or we may not see it.
-    fn link_text(&self, path: impl AsRef<Path>) -> Option<std::ffi::OsString> {
+    pub(super) fn link_text(&self, path: impl AsRef<Path>) -> Option<std::ffi::OsString> {
         let flags = nix::fcntl::OFlag::O_PATH;
         let fd = self.open(path.as_ref(), flags, Last::Keep).ok()??;
         nix::fcntl::readlinkat(&fd, "").ok()

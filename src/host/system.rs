@@ -89,6 +89,22 @@ pub fn container_hint(host: &Host) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
+/// The processes of a program, and the user of each: by the file that they run, or by how they were called, since scripts run
+/// their interpreter, and only a few may see the file of another user's process.
+pub fn processes(host: &Host, program: &str) -> Vec<(u32, u32)> {
+    let mut found = Vec::new();
+    for pid in host.list("/proc").ok().flatten().unwrap_or_default() {
+        let Some(pid) = pid.to_str().and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        let line = host.read(format!("/proc/{pid}/cmdline")).ok().flatten().map(|stored| stored.bytes);
+        let called = line.is_some_and(|line| line.split(|b| *b == 0).take(2).any(|word| word == program.as_bytes()));
+        let runs = || host.link_text(format!("/proc/{pid}/exe")).is_some_and(|exe| exe == program);
+        if called || runs() {
+            found.extend(host.meta(format!("/proc/{pid}")).ok().flatten().map(|meta| (pid, meta.uid)));
+        }
+    }
+    found
+}
+
 /// Seconds since 1970; 0 with a clock before that.
 pub fn epoch_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())

@@ -24,6 +24,7 @@ pub(super) struct Row {
     pub local: SocketAddr,
     pub remote: SocketAddr,
     pub inode: u64,
+    pub uid: u32,
 }
 
 /// The sockets in this state that are wanted, of IPv4 and IPv6.
@@ -112,7 +113,7 @@ fn parse_answer(mut rest: &[u8], rows: &mut Vec<Row>) -> Option<bool> {
     Some(false)
 }
 
-/// `struct inet_diag_msg`: family and state, ports and addresses in network order, and at its end the inode.
+/// `struct inet_diag_msg`: family and state, ports and addresses in network order, and at its end the user and the inode.
 fn parse_message(message: &[u8]) -> Option<Row> {
     let message = message.get(..ROW)?;
     let family = i32::from(message[0]);
@@ -126,11 +127,13 @@ fn parse_message(message: &[u8]) -> Option<Row> {
             _ => None,
         }
     };
+    let uid = u32::from_ne_bytes(message[64..68].try_into().ok()?);
     let inode = u32::from_ne_bytes(message[68..72].try_into().ok()?);
     Some(Row {
         local: SocketAddr::new(address(8)?, port(4)),
         remote: SocketAddr::new(address(24)?, port(6)),
         inode: inode.into(),
+        uid,
     })
 }
 
@@ -142,8 +145,9 @@ fn parse_row(line: &str, wanted: State) -> Option<Row> {
     if state != wanted as u8 {
         return None;
     }
-    let inode = fields.nth(5)?.parse().ok()?;
-    Some(Row { local, remote, inode })
+    let uid = fields.nth(3)?.parse().ok()?;
+    let inode = fields.nth(1)?.parse().ok()?;
+    Some(Row { local, remote, inode, uid })
 }
 
 /// `0100007F:264B`: groups of 32 bits in the byte order of the machine, then the port. Mapped IPv4 comes out as IPv4.

@@ -177,12 +177,17 @@ pub fn stop(host: &Host, units: &[&str]) -> Result<()> {
     drive(host, "stop", units)
 }
 
-/// Starts units anew. What they did before is forgotten first: systemd refuses to start what was started too often of
-/// late, as by a boot and the runs around it.
+/// Starts units anew. What they did before is forgotten first.
 pub fn restart(host: &Host, units: &[&str]) -> Result<()> {
+    forget(host, units);
+    drive(host, "restart", units)
+}
+
+/// Forgets what units did before: systemd refuses to start what was started too often of late, as by a boot and the runs
+/// around it.
+pub fn forget(host: &Host, units: &[&str]) {
     // It fails for a unit that systemd has not loaded, which has no past.
     let _ = drive(host, "reset-failed", units);
-    drive(host, "restart", units)
 }
 
 pub fn enable(host: &Host, units: &[&str]) -> Result<()> {

@@ -11,6 +11,19 @@ const STATUS: &str = "/var/lib/dpkg/status";
 /// dpkg's journal: while a numbered file is in it, the status file is not the whole truth.
 const UPDATES: &str = "/var/lib/dpkg/updates";
 
+/// apt's lock and dpkg's own.
+const LOCKS: [&str; 2] = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
+
+/// The process that holds a lock of dpkg's database.
+pub fn locked(host: &Host) -> Result<Option<u32>> {
+    for file in LOCKS {
+        if let Some(pid) = host.record_lock(file)? {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
 /// What is known of each of these packages, in their order. None: dpkg does not know it, or only that it was there once.
 pub fn installed(host: &Host, names: &[&str]) -> Result<Vec<Option<Installed>>> {
     if !has_journal(host)? {

@@ -4,6 +4,7 @@
 mod access;
 pub mod apt;
 mod available;
+pub mod caches;
 pub mod dpkg;
 pub mod keys;
 mod lock;
@@ -18,12 +19,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use access::{Access, trust_store};
+use lock::{Attempt, Lock};
+
 pub use available::{Available, Candidate, Needs};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::host::process::is_installed;
-use crate::host::{Command, Host};
+use crate::host::{Command, Host, scopes};
 use crate::template;
 
 /// The package managers that are known.
@@ -109,6 +112,8 @@ pub struct Session<'a> {
     pub access: &'a Access,
     /// Variables for the package manager, such as `https_proxy`. They may carry credentials.
     pub environment: &'a [(String, String)],
+    /// An image is built: what fails is thrown away, so that nothing need be on the disk before its time.
+    pub image: bool,
     /// Set when the run is to end: whatever may be stopped then is.
     pub cancel: &'a AtomicBool,
 }
@@ -210,6 +215,29 @@ impl Manager {
             Manager::Apt => dpkg::owned(host, names),
             Manager::Dnf | Manager::Zypper => rpm::owned(host, names),
         }
+    }
+
+    /// Waits until no transaction goes on: one that an earlier run began, and left behind when it was killed, changes the
+    /// host until it is done. Errors with exit code 4 where the limit of the session is over.
+    pub fn wait_for_transaction(self, session: Session) -> Result<()> {
+        lock::wait(session, || {
+            let database = match self {
+                Manager::Apt => dpkg::locked(session.host)?,
+                Manager::Dnf | Manager::Zypper => rpm::locked(session.host)?,
+            };
+            let pid = match scopes::running(session.host)? {
+                Some(pid) => Some(pid),
+                None => database,
+            };
+            Ok(match pid {
+                Some(pid) => Attempt::Locked(
+                    Lock { what: "the database of packages".into(), pid: Some(pid), name: None },
+                    String::new(),
+                ),
+                None => Attempt::Done(()),
+            })
+        })?;
+        scopes::end_empty(session.host)
     }
 
     /// Whether a transaction was cut off, which must be ended before another can begin. rpm can always begin one.

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::facts::Init;
 use crate::plan::Plan;
 use crate::rollback::Undone;
 use crate::verify::{Check, Status, Verification};
@@ -115,16 +114,19 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
         let _ = writeln!(out, "{} {}", style.paint("31", "Not proven:"), failures.join(", "));
         return out;
     }
-    if desired.init == Init::None {
-        out.push_str("Installed and configured; nothing was started: no service manager runs here.\n");
-    } else if !desired.start {
-        out.push_str("Installed and configured; nothing was started (DD_INSTALL_ONLY).\n");
+    if !desired.start {
+        let _ = writeln!(out, "Installed and configured; nothing was started: {}.", desired.rests());
     } else if desired.asked.fips_on() {
         let site = desired.asked.site.as_deref().unwrap_or("ddog-gov.com");
         let _ = writeln!(out, "The FIPS proxy listens on ports 9803-9818, and the Agent sends through it, to {site}.");
     } else {
         out.push_str("The Agent runs.\n");
         out.push_str("FIPS is not on: the Agent sends to the site itself.\n");
+    }
+    if desired.asked.no_key {
+        out.push_str(
+            "The API key is still to come: `ddinstall install` with DD_API_KEY at the first start brings it.\n",
+        );
     }
     if desired.asked.cws_on() {
         out.push_str("Cloud Workload Security (CWS) is on.\n");

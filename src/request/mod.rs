@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, row};
-use crate::types::{Flavor, Pin, Release, Site, Version};
+use crate::types::{Flavor, Pin, Profile, Release, Site, Version};
 
 pub use file::Extra;
 pub use sources::{Limits, Named, Sources};
@@ -58,6 +58,12 @@ pub struct Request {
     pub assumed: Option<Release>,
     pub agent_pin: Option<Pin>,
     pub proxy_pin: Option<Pin>,
+    /// What this is; None: whatever it looks like.
+    pub profile: Option<Profile>,
+    /// No API key is needed, and no secret may be written.
+    pub no_key: bool,
+    /// The package manager's lists and caches are emptied at the end.
+    pub clean: bool,
     pub install_only: bool,
     pub no_agent_install: bool,
     pub upgrade: bool,
@@ -67,6 +73,7 @@ pub struct Request {
     pub allow_fips_off: bool,
     pub reset_proxy_config: bool,
     pub keep_on_failure: bool,
+    pub keep_binary: bool,
     pub sources: Sources,
     /// Things worth saying that are no mistakes: a deprecated or misspelt variable, an unknown site.
     pub notes: Vec<String>,
@@ -296,6 +303,9 @@ impl Reader {
                 .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
         self.contradictions(&values);
+        if on("no_key") {
+            self.without_secrets(&values);
+        }
         self.flavor(&values, flavor.unwrap_or_default());
         for (setting, _) in values.iter() {
             if let Some(why) = setting.idle {
@@ -324,6 +334,9 @@ impl Reader {
             assumed: values.text("assume_distribution").and_then(|text| text.parse().ok()),
             agent_pin,
             proxy_pin: values.text("fips_proxy_version").and_then(|text| Pin::version(text).ok()),
+            profile: values.text("profile").and_then(|text| text.parse().ok()),
+            no_key: on("no_key"),
+            clean: on("clean"),
             install_only: on("install_only"),
             no_agent_install: on("no_agent_install"),
             upgrade: on("upgrade"),
@@ -332,6 +345,7 @@ impl Reader {
             allow_fips_off: on("allow_fips_off"),
             reset_proxy_config: on("reset_proxy_config"),
             keep_on_failure: values.text("on_failure") == Some("keep"),
+            keep_binary: on("keep_binary"),
             sources,
             notes: Vec::new(),
             values,
@@ -365,6 +379,20 @@ mod tests {
     fn empty_variables_say_nothing() {
         let r = request(&[("DD_FIPS_MODE", ""), ("DD_SITE", ""), ("DD_RUNTIME_SECURITY_CONFIG_ENABLED", " ")]).unwrap();
         assert_eq!((r.fips, r.site, r.cws), (None, None, None));
+    }
+
+    #[test]
+    fn an_image_without_a_key_takes_no_secret() {
+        let waived = |variables: &[(&str, &str)]| request(&[&[("DD_NO_KEY", "on")], variables].concat());
+        for (name, secret) in
+            [("DD_API_KEY", "k"), ("DD_APP_KEY", "k"), ("DD_PROXY_HTTPS", "https://user:password@proxy.test:3128")]
+        {
+            let error = waived(&[(name, secret)]).unwrap_err();
+            assert!(error.what.starts_with(name) && error.what.contains("--no-key=off"), "{}", error.what);
+        }
+        let handle = waived(&[("DD_API_KEY", "ENC[key]"), ("DD_PROXY_HTTPS", "https://proxy.test:3128")]).unwrap();
+        assert!(handle.no_key && handle.api_key.is_some(), "a handle is no secret");
+        assert!(!request(&[("DD_NO_KEY", "off"), ("DD_API_KEY", "k")]).unwrap().no_key);
     }
 
     #[test]

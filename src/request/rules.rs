@@ -3,7 +3,7 @@
 use crate::settings::{self, Value, Values, WithFips, row};
 use crate::types::{Flavor, Pin, Site};
 
-use super::{FIRST_FIPS_AGENT, Reader, bypasses};
+use super::{FIRST_FIPS_AGENT, Reader, bypasses, sources};
 
 impl Reader {
     /// What FIPS rules out or leaves without effect.
@@ -59,6 +59,25 @@ impl Reader {
                         .push(format!("{name}: cannot be proven without an Agent, and DD_NO_AGENT_INSTALL is on"));
                 }
             }
+        }
+    }
+
+    /// What would put a secret into an image that is to hold none. An `ENC[…]` handle is no secret.
+    pub(super) fn without_secrets(&mut self, values: &Values) {
+        const HINT: &str = "--no-key (which --root implies) keeps secrets out of the image: unset it, \
+            or say --no-key=off if this image is to carry it";
+        for (setting, value) in values.iter() {
+            let exposed = match value {
+                Value::Secret(secret) => !secret.is_handle(),
+                Value::Text(text) => !setting.lands.is_empty() && setting.is_address() && sources::has_password(text),
+                _ => false,
+            };
+            if exposed {
+                self.mistakes.push(format!("{}: {HINT}", setting.name()));
+            }
+        }
+        for extra in self.extras.iter().filter(|extra| extra.is_secret()) {
+            self.mistakes.push(format!("--set {}:{}: {HINT}", extra.file.name(), extra.path));
         }
     }
 

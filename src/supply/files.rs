@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::current::Current;
 use crate::desired::{Desired, Wanted};
 use crate::error::{Error, Kind, Result};
-use crate::host::TempDir;
+use crate::host::{Host, TempDir};
 use crate::packages::{LocalPackage, Manager, Needs, Session};
 use crate::step::PackageChange;
 
@@ -33,7 +33,7 @@ pub fn files(
     let mut found = FromFiles { packages: Vec::new(), needs: Needs::default(), notes: Vec::new(), folder };
     let mut seen: Vec<String> = Vec::new();
     for (number, path) in paths.iter().enumerate() {
-        let at = found.place(path, number)?;
+        let at = found.place(session.host, path, number)?;
         let package = Manager::of(session.host)?.read_file(session, &at).map_err(|error| named(error, &at, path))?;
         if seen.contains(&package.name) {
             return usage(format!("--package: two of the files are {}", package.name));
@@ -62,7 +62,7 @@ fn usage<T>(what: String) -> Result<T> {
 }
 
 impl FromFiles {
-    fn place(&self, path: &str, number: usize) -> Result<PathBuf> {
+    fn place(&self, host: &Host, path: &str, number: usize) -> Result<PathBuf> {
         let cannot = |e: std::io::Error| {
             Error { kind: Kind::Usage, ..Error::io("read", Path::new(path), &e) }
                 .hint("--package takes package files of this host")
@@ -71,11 +71,19 @@ impl FromFiles {
         if !std::fs::metadata(&real).map_err(cannot)?.is_file() {
             return usage(format!("--package: {path} is no regular file"));
         }
-        let Some(folder) = &self.folder else { return Ok(real) };
+        let Some(folder) = &self.folder else {
+            // The package manager of an image sees nothing that is outside of it.
+            return if host.is_live() {
+                Ok(real)
+            } else {
+                usage("--package: `plan --root` does not look into files".into())
+            };
+        };
         // The suffix is how a package manager tells a file from a name.
         let suffix = real.extension().map_or_else(String::new, |s| format!(".{}", s.to_string_lossy()));
         let copy = folder.path().join(format!("{number}{suffix}"));
-        std::fs::copy(&real, &copy).map_err(|e| Error::io("copy to", &copy, &e))?;
+        let to = host.real_path(&copy);
+        std::fs::copy(&real, &to).map_err(|e| Error::io("copy to", &to, &e))?;
         Ok(copy)
     }
 

@@ -10,6 +10,7 @@ fn distribution(id: &str, version: &str) -> Distribution {
 
 fn facts(id: &str, version: &str) -> Facts {
     Facts {
+        profile: crate::types::Profile::Host,
         distribution: distribution(id, version),
         architecture: "x86_64".into(),
         kernel: "6.1.0-18-amd64".into(),

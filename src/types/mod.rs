@@ -3,6 +3,7 @@
 mod fingerprint;
 mod flavor;
 mod pin;
+mod profile;
 mod release;
 mod site;
 mod version;
@@ -11,6 +12,7 @@ mod yaml_path;
 pub use fingerprint::Fingerprint;
 pub use flavor::Flavor;
 pub use pin::Pin;
+pub use profile::Profile;
 pub use release::Release;
 pub use site::Site;
 pub use version::Version;

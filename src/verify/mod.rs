@@ -2,6 +2,7 @@
 //! What cannot be read is `unknown`, never guessed.
 
 mod bypass;
+mod container;
 mod files;
 mod proxy;
 mod services;
@@ -15,7 +16,7 @@ use crate::current::Current;
 use crate::desired::Desired;
 use crate::facts::Facts;
 use crate::host::{Host, system};
-use crate::types::Flavor;
+use crate::types::{Flavor, Profile};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -143,8 +144,13 @@ pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, 
         checks.extend(services::packages(desired, current));
         checks.extend(files::repository(host));
         checks.extend(files::files(desired, current));
-        checks.extend(services::journald(host, desired, current));
-        checks.extend(services::units(facts, desired, current));
+        checks.extend(key(desired));
+        if facts.profile == Profile::Container {
+            checks.extend(container::processes(host, desired, current));
+        } else {
+            checks.extend(services::journald(host, desired, current));
+            checks.extend(services::units(facts, desired, current));
+        }
         if desired.asked.fips_on() {
             checks.extend(bypass::checks(host, current));
         }
@@ -152,7 +158,11 @@ pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, 
             checks.extend(proxy::checks(facts, desired, current, reach));
             checks.extend(journal.join().unwrap_or_default());
         }
-        if desired.asked.proxy_on() || desired.asked.flavor() == Flavor::FipsAgent {
+        if facts.profile == Profile::Image {
+            let check =
+                Check::new("kernel", "the kernel is fit for what was asked for", "looked at where the image runs");
+            checks.push(check.skipped("an image has no kernel; the one that runs here is another's"));
+        } else if desired.asked.proxy_on() || desired.asked.flavor() == Flavor::FipsAgent {
             checks.push(services::kernel_fips(facts));
         }
         if desired.asked.cws_on() {
@@ -163,4 +173,10 @@ pub fn verify(host: &Host, facts: &Facts, desired: &Desired, current: &Current, 
     let status = checks.iter().map(|check| check.status).max().unwrap_or(Status::Pass);
     let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     Verification { at, host: HostName::of(facts), status, checks }
+}
+
+/// An image is complete but for its key, and says so.
+fn key(desired: &Desired) -> Option<Check> {
+    let check = Check::new("config.api_key", "there is an API key", "brought by the first start");
+    desired.asked.no_key.then(|| check.skipped("still to come: `ddinstall install` with DD_API_KEY brings it"))
 }

@@ -7,6 +7,7 @@ use crate::desired::{Desired, PORTS, PROXY_UNIT};
 use crate::facts::{Facts, Init};
 use crate::host::sockets::{Probe, http_get, ranges};
 use crate::host::{Host, units};
+use crate::types::Profile;
 
 use super::{Check, Reach};
 
@@ -18,18 +19,18 @@ pub(super) fn checks(facts: &Facts, desired: &Desired, current: &Current, reach:
     let runs = current.units.get(PROXY_UNIT).is_some_and(|state| state.is_running());
     if !desired.start && !runs {
         let check = Check::new("proxy.ports", "the proxy listens", "ports 9803 to 9818");
-        return vec![check.skipped("DD_INSTALL_ONLY leaves services to you")];
+        return vec![check.skipped(desired.rests())];
     }
-    if facts.init == Init::None && current.listeners.is_empty() {
-        let check = Check::new("proxy.ports", "the proxy listens", "ports 9803 to 9818");
-        return vec![check.skipped("no service manager runs here")];
-    }
-    let ports = ports(current, facts.root);
+    let restart = match facts.profile {
+        Profile::Container => "the container's first process must start it, and end where it ends".to_owned(),
+        _ => format!("systemctl restart {PROXY_UNIT}"),
+    };
+    let ports = ports(current, facts.root, &restart);
     let own = ports.status == super::Status::Pass;
-    vec![ports, addresses(current), answers(reach, own)]
+    vec![ports, addresses(current), answers(reach, own, &restart)]
 }
 
-fn ports(current: &Current, root: bool) -> Check {
+fn ports(current: &Current, root: bool, restart: &str) -> Check {
     let expected = format!("ports {} to {}, all held by {PROXY_UNIT}", PORTS.start(), PORTS.end());
     let check = Check::new("proxy.ports", "the proxy listens on its ports", expected);
     let (mut wrong, mut closed) = (Vec::new(), Vec::new());
@@ -47,7 +48,6 @@ fn ports(current: &Current, root: bool) -> Check {
             }
         }
     }
-    let restart = format!("systemctl restart {PROXY_UNIT}");
     let strangers = !wrong.is_empty();
     if !closed.is_empty() {
         wrong.push(format!("nobody listens on {}", ranges(&closed)));
@@ -125,7 +125,7 @@ fn complaints(lines: &[String]) -> Vec<String> {
     found.into_iter().map(|(_, line)| line).collect()
 }
 
-fn answers(reach: Reach, own: bool) -> Check {
+fn answers(reach: Reach, own: bool, restart: &str) -> Check {
     let check = Check::new(
         "proxy.intake",
         "a request goes through the proxy to the intake",
@@ -147,7 +147,6 @@ fn answers(reach: Reach, own: bool) -> Check {
         }
         answer = http_get(METRICS_PORT, PATH);
     }
-    let restart = format!("systemctl restart {PROXY_UNIT}");
     match answer {
         Probe::Answer { status: status @ 502..=504, .. } => {
             check.fails(format!("HTTP {status}: the proxy answers, and cannot reach the intake"), reachable)

@@ -117,6 +117,7 @@ fn end_state(host: &Host) -> State {
     let mut state = host.state().timeless().without(&ASIDE_TOO);
     // The packages' scripts give it to dd-agent whenever they run over one that is there, and leave theirs to root.
     state.forget_owner("/etc/datadog-agent/install_info");
+    state.forget_killed_user_tools();
     if host.suite().is_rpm() {
         state.forget_killed_managers();
     }
@@ -144,7 +145,9 @@ impl Trial {
         let run = host.asked(&["install"]).run();
         let seen = watcher.finish();
         if run.status != Some(0) {
-            return Err(format!("the next run failed: {run}"));
+            let seen = host
+                .sh("cat /var/log/ddinstall/*; ls -l --time-style=full-iso /var/lib/apt/lists /var/cache/apt || true");
+            return Err(format!("the next run failed: {run}\n{seen}"));
         }
         let mut wrong = end_state(&host).changes_since(&expected.state);
         wrong.extend(seen);
@@ -347,6 +350,10 @@ fn judge(trials: &[Trial]) {
                     let word = if outcome.is_ok() { "recovered" } else { "NOT RECOVERED" };
                     eprintln!("{trial:?}: {word} in {:.1} s", begun.elapsed().as_secs_f64());
                     if let Err(why) = outcome {
+                        // At once, too: the others take their time. The plan in the middle is long.
+                        let lines: Vec<&str> = why.lines().collect();
+                        eprintln!("{}\n…", lines[..lines.len().min(20)].join("\n"));
+                        eprintln!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
                         failures.lock().expect("lock").push(format!("{trial:?}: {why}"));
                     }
                 }

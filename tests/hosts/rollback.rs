@@ -194,9 +194,12 @@ pub(super) fn purged(suite: Suite) {
     let host = Host::fresh(suite).boot();
     let before = host.state();
     host.install().exits(0);
-    host.asked(&["install", "--env", "prod"]).run().exits(0);
+    // As install.sh asks it to, so that the operator who pasted one line has something to uninstall with.
+    let kept = "/var/lib/ddinstall/ddinstall";
+    host.asked(&["install", "--env", "prod", "--keep-binary"]).run().exits(0).says(&format!("{kept} uninstall"));
+    assert_eq!((host.owner(kept).as_str(), host.mode(kept)), ("root:root", 0o700));
     host.write("/etc/datadog-agent/conf.d/x.d/conf.yaml", "x: 1\n", "root:root", 0o644);
-    uninstall(&host, &["--purge"]).exits(0);
+    host.command(&[kept, "uninstall", "--purge"]).run().exits(0);
     host.state().equals(&before);
     nothing_of_ours_is_left(&host);
     host.install().exits(0);

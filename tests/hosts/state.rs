@@ -122,6 +122,16 @@ impl State {
         self.tree.0.retain(|path, _| !theirs.iter().any(|start| path.starts_with(start)) && !half(path));
     }
 
+    /// Without the lock of groupadd and useradd by the number of a process that was killed: `/etc/gshadow.169`.
+    pub fn forget_killed_user_tools(&mut self) {
+        let lock = |path: &str| {
+            let (table, number) = path.rsplit_once('.').unwrap_or_default();
+            let tables = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+            tables.contains(&table) && !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit())
+        };
+        self.tree.0.retain(|path, _| !lock(path));
+    }
+
     /// Without these paths.
     pub fn without(mut self, paths: &[&str]) -> State {
         self.tree = self.tree.without(paths);

@@ -11,6 +11,7 @@ pub struct Builder {
     suite: Suite,
     repo: Repo,
     keys: Keys,
+    layer: Option<&'static str>,
     systemd: bool,
     sysv: bool,
     agent: Option<String>,
@@ -18,6 +19,7 @@ pub struct Builder {
     files: Vec<File>,
     hosts: Vec<String>,
     tmpfs: Vec<(String, String)>,
+    images: Vec<(String, Suite)>,
     os_release: Option<String>,
     proxy: bool,
 }
@@ -35,6 +37,7 @@ impl Builder {
             suite,
             repo: Repo::Good,
             keys: Keys::Good,
+            layer: None,
             systemd: true,
             sysv: false,
             agent: None,
@@ -42,6 +45,7 @@ impl Builder {
             files: Vec::new(),
             hosts: Vec::new(),
             tmpfs: Vec::new(),
+            images: Vec::new(),
             os_release: None,
             proxy: false,
         }
@@ -54,6 +58,13 @@ impl Builder {
 
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Programs that the base lacks, from a layer over it: `tools` (curl, wget, busybox, sudo, doas) or `cloud`
+    /// (cloud-init and curl, on bookworm).
+    pub fn with_layer(mut self, name: &'static str) -> Self {
+        self.layer = Some(name);
         self
     }
 
@@ -101,6 +112,12 @@ impl Builder {
         self
     }
 
+    /// The root of a system that does not run, as a folder: the base of a suite, which can be written to.
+    pub fn image(mut self, path: &str, suite: Suite) -> Self {
+        self.images.push((path.into(), suite));
+        self
+    }
+
     /// Repositories and keys are reached through a proxy that asks for a password, and by no other way.
     pub fn behind_proxy(mut self) -> Self {
         self.proxy = true;
@@ -121,7 +138,7 @@ impl Builder {
         // From here on the host is torn down whatever happens.
         let mut host =
             Host::named(name, self.suite, if self.sysv { Some("sysv") } else { (!self.systemd).then_some("bare") });
-        host_sh(&["create", host.name(), self.suite.name(), self.repo.name()]);
+        host_sh(&["create", host.name(), self.suite.name(), self.repo.name(), self.layer.unwrap_or_default()]);
         host.serve_keys(self.keys);
         if self.proxy {
             host_sh(&["proxy", host.name()]);
@@ -129,6 +146,9 @@ impl Builder {
 
         for (path, size) in &self.tmpfs {
             host.add_tmpfs(path, size);
+        }
+        for (path, suite) in &self.images {
+            host.add_image(path, *suite);
         }
         if !self.hosts.is_empty() {
             let file = host.path("/etc/hosts");

@@ -5,6 +5,8 @@
 #     packages         the list of packages never ends
 #     drip             the signed index comes at two bytes a second, and never ends
 #     halt             a package stops half way, and the connection stays open
+#     late             the package of the FIPS proxy alone does
+#     quarter1 to 3    a file ends after so many quarters, and the connection is closed
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -15,6 +17,8 @@ my %faulty = (
     drip => qr{/(?:InRelease|repomd\.xml)$},
     packages => qr{/(?:Packages|[^/]*primary\.xml)[^/]*$},
     halt => qr{\.(?:deb|rpm)$},
+    late => qr{/datadog-fips-proxy[^/]*\.(?:deb|rpm)$},
+    map { ("quarter$_" => qr{.}) } 1 .. 3,
 );
 my $server = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.4', LocalPort => 80, ReuseAddr => 1) or die "$!\n";
 $SIG{CHLD} = 'IGNORE';
@@ -35,7 +39,8 @@ sub answer {
     }
     my ($verb, $fault, $path) = $request =~ m{^(GET|HEAD) /(\w+)(/\S*)} or return;
     my $wrong = $verb eq 'GET' && $faulty{$fault} && $path =~ $faulty{$fault};
-    if ($wrong && $fault ne 'halt') {
+    my $part = $fault =~ /^(?:halt|late)$/ ? 1 / 2 : $fault =~ /^quarter(\d)$/ ? $1 / 4 : undef;
+    if ($wrong && !$part) {
         my $piece = $fault eq 'drip' ? "x\n" : "Origin: x\n" x 5000;
         print $client "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         while (printf $client "%x\r\n%s\r\n", length $piece, $piece) {
@@ -48,6 +53,6 @@ sub answer {
     local $/;
     my $answer = <$good> // '';
     my $head = index($answer, "\r\n\r\n") + 4;
-    print $client $wrong ? substr($answer, 0, $head + int((length($answer) - $head) / 2)) : $answer;
-    sleep 600 if $wrong;
+    print $client $wrong ? substr($answer, 0, $head + int((length($answer) - $head) * $part)) : $answer;
+    sleep 600 if $wrong && $fault !~ /^quarter/;
 }

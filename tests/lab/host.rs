@@ -188,6 +188,14 @@ impl Host {
 
     // Servers
 
+    /// The folder that https://install.mirror.test serves; `/moved` redirects there, `/plain` does without TLS, and
+    /// `/cut/quarter1` to `3` end too early while faults.pl runs.
+    pub fn install_site(&self) -> PathBuf {
+        let folder = self.work().join("www/install");
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
     /// The requests that the vendor's host `name` got, in order: method, path, status, `key=given` or
     /// `key=none`, and the program that asked.
     pub fn requests(&self, name: &str) -> Vec<String> {
@@ -253,6 +261,30 @@ impl Host {
         self.mode = None;
         self.boot_again();
         self
+    }
+
+    /// Where a folder of [`Builder::image`] keeps what is not as in its base, out here.
+    fn image_layer(&self, path: &str) -> PathBuf {
+        self.work().join(format!("image{}", path.replace('/', "-")))
+    }
+
+    pub(super) fn add_image(&mut self, path: &str, suite: Suite) {
+        let (at, layer) = (self.path(path), self.image_layer(path));
+        let base = folder().join("base").join(suite.name()).canonicalize().expect("the base of the suite");
+        for folder in [&at, &layer.join("upper"), &layer.join("work")] {
+            fs::create_dir_all(folder).expect("folder");
+        }
+        let (base, layer) = (base.display(), layer.display());
+        let options = format!("lowerdir={base},upperdir={layer}/upper,workdir={layer}/work");
+        nix::mount::mount(Some("image"), &at, Some("overlay"), nix::mount::MsFlags::empty(), Some(options.as_str()))
+            .expect("overlay");
+    }
+
+    /// Everything in an image that is not as in its base.
+    pub fn image_tree(&self, path: &str) -> Tree {
+        let mut tree = Tree::default();
+        tree.add(&self.image_layer(path).join("upper"), "");
+        tree
     }
 
     pub(super) fn add_tmpfs(&mut self, path: &str, size: &str) {

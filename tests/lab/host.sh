@@ -1,7 +1,7 @@
 #!/bin/bash
 # One throw-away host: an overlay over a base system, a network of its own with the vendor's servers in
 # it, and a booted systemd. The tests, the demo and the benchmark all make their hosts with this.
-#   host.sh create NAME SUITE [REPO]   file system, network, servers; OWNER=PID ties it to a process
+#   host.sh create NAME SUITE [REPO [LAYER]]   file system, network, servers; OWNER=PID ties it to a process
 #   host.sh boot NAME [bare|sysv]      boots it ("bare": no systemd, as in an image build; "sysv": with
 #                                      Debian's sysvinit as process 1); prints PID 1
 #   host.sh exec NAME COMMAND…         runs a command in it, with nothing of our environment
@@ -35,7 +35,7 @@ hosts_file() {
     echo "::1 localhost ip6-localhost"
     echo "$web apt.datadoghq.com yum.datadoghq.com keys.datadoghq.com install.datadoghq.com"
     echo "$private private.test"
-    echo "$web keys.test mirror.test apt.mirror.test yum.mirror.test keys.mirror.test"
+    echo "$web keys.test mirror.test apt.mirror.test yum.mirror.test keys.mirror.test install.mirror.test"
     for site in ddog-gov.com datadoghq.com datadoghq.eu us3.datadoghq.com us5.datadoghq.com ap1.datadoghq.com; do
         for sub in app api metrics.agent flare.agent trace.agent intake.profile process \
             http-intake.logs agent-http-intake.logs runtime-security-http-intake.logs dbm-metrics-intake dbquery-intake \
@@ -105,17 +105,22 @@ stop_server() {
 }
 
 create() {
-    local name=$1 suite=$2 repo=${3:-good} dir base
+    local name=$1 suite=$2 repo=${3:-good} dir base layer=''
     dir=$(folder "$name")
     base=$(readlink -f "$LAB/base/$suite") || true
     [ -d "$base" ] || die "there is no suite $suite: run script/lab first"
+    if [ -n "${4:-}" ]; then
+        layer=$(readlink -f "$LAB/layers/$4-$suite") || true
+        [ -d "$layer" ] || die "there is no layer $4 for $suite: run script/lab first"
+    fi
     mkdir -p "$LAB/hosts"
     mkdir "$dir"
     echo "${OWNER:-$PPID} $(started "${OWNER:-$PPID}")" > "$dir/owner"
     echo "$base" > "$dir/base"
+    echo "$layer" > "$dir/layer"
     echo "$SET" > "$dir/set"
     mkdir "$dir"/{upper,work,root,www,log,tmp}
-    mount -t overlay "ddlab-$name" -o "lowerdir=$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
+    mount -t overlay "ddlab-$name" -o "lowerdir=${layer:+$layer:}$base,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
     hosts_file > "$dir/root/etc/hosts"
     echo lab-host > "$dir/root/etc/hostname"
     ip netns add "$(netns "$name")"

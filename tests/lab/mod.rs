@@ -10,12 +10,14 @@
 
 mod builder;
 mod command;
+mod container;
 mod host;
 mod sampling;
 mod tree;
 
 pub use builder::Builder;
 pub use command::{Invocation, Run};
+pub use container::Container;
 pub use host::Host;
 pub use sampling::{Process, Sample};
 pub use tree::{Entry, Tree};

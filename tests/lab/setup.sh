@@ -40,6 +40,7 @@ if [ "${1:-}" = --full ] && [ ! -e "$SET/full" ]; then
 fi
 
 "$SETUP/bases.sh"
+"$SETUP/layers.sh"
 
 # Other checkouts' sets go a week after their last setup, if no host uses them.
 find "$LAB" -maxdepth 1 -name 'set-*' -mtime +7 | while read -r old; do

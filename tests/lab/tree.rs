@@ -69,6 +69,12 @@ impl Tree {
         self
     }
 
+    /// Without times: whoever packs an image sets them all to one (`--timestamp`, SOURCE_DATE_EPOCH).
+    pub fn without_times(mut self) -> Tree {
+        self.0.values_mut().for_each(|entry| entry.mtime = 0);
+        self
+    }
+
     /// One line a path that differs: `+ path`, `- path`, or `~ path (content, mode, …)`.
     pub fn changes_since(&self, before: &Tree) -> Vec<String> {
         let mut lines = Vec::new();

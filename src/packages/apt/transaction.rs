@@ -62,6 +62,7 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
             .args(&words)
             .args(["-o", "Dpkg::Options::=--force-confdef"])
             .args(["-o", "Dpkg::Options::=--force-confold"])
+            .args(session.image.then_some(["-o", "Dpkg::Options::=--force-unsafe-io"]).into_iter().flatten())
             .arg("-o")
             .status_fd("APT::Status-Fd=")
             .never_kill()

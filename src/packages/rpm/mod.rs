@@ -25,7 +25,7 @@ pub use keys::{import, missing_keys};
 pub use reach::credential_file;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Command, Output};
+use crate::host::{Attributes, Command, Host, Output};
 use crate::packages::lock::{self, Attempt, Lock};
 use crate::packages::versions::compare_debian;
 use crate::packages::{Available, Change, Manager, PackageSpec, Session, render};
@@ -241,7 +241,8 @@ fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String
 /// would wait without a limit. A lock stops it before it does anything.
 fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Result<Output> {
     lock::wait(session, || {
-        if let Some(lock) = database_lock(session)? {
+        if let Some(pid) = locked(session.host)? {
+            let lock = Lock { what: "the database of rpm".into(), pid: Some(pid), name: None };
             return Ok(Attempt::Locked(lock, String::new()));
         }
         let output = run()?;
@@ -252,11 +253,11 @@ fn with_lock(session: Session, mut run: impl FnMut() -> Result<Output>) -> Resul
     })
 }
 
-fn database_lock(session: Session) -> Result<Option<Lock>> {
+/// The process that holds the lock of rpm's database.
+pub fn locked(host: &Host) -> Result<Option<u32>> {
     for folder in DATABASES {
-        let file = format!("{folder}/.rpm.lock");
-        if let Some(pid) = session.host.record_lock(&file)? {
-            return Ok(Some(Lock { what: "the database of rpm".into(), pid: Some(pid), name: None }));
+        if let Some(pid) = host.record_lock(format!("{folder}/.rpm.lock"))? {
+            return Ok(Some(pid));
         }
     }
     Ok(None)

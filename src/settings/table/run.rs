@@ -85,6 +85,25 @@ pub(super) const RUN: &[Setting] = &[
     )
     .default("what os-release says")
     .ours(),
+    Setting::new(
+        "profile",
+        &["DD_INSTALL_PROFILE"],
+        Choice(&crate::types::Profile::NAMES),
+        "What this is: a host, an image that is being built, or a container whose first process starts everything.",
+    )
+    .default("image with --root, and in a container without a service manager; otherwise host")
+    .ours(),
+    Setting::new(
+        "no_key",
+        &["DD_NO_KEY"],
+        Bool,
+        "Does without an API key, and keeps secrets out: the first start brings the key by `ddinstall install`.",
+    )
+    .default("off; on with --root")
+    .ours(),
+    Setting::new("clean", &["DD_CLEAN"], Switch, "Empties the package manager's lists and caches at the end.")
+        .default("off; in an image they are left as they were found")
+        .ours(),
     Setting::new("allow_downgrade", &[], Switch, "Lets a pinned version replace a newer one.").default("off").ours(),
     Setting::new("allow_fips_off", &[], Switch, "Lets an explicit DD_FIPS_MODE=0 turn FIPS off on a host that has it.")
         .default("off")
@@ -100,6 +119,14 @@ pub(super) const RUN: &[Setting] = &[
     Setting::new("on_failure", &[], Choice(&["rollback", "keep"]), "What a failing run does with what it has changed.")
         .default("rollback")
         .ours(),
+    Setting::new(
+        "keep_binary",
+        &[],
+        Switch,
+        "Keeps a copy of this program in /var/lib/ddinstall, for a later rollback or uninstall; install.sh asks for it.",
+    )
+    .default("off")
+    .ours(),
     // Where packages come from.
     Setting::new(
         "repo_url",

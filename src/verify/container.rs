@@ -1,0 +1,43 @@
+//! Processes of a container: what its first process must have started, since there are no units.
+
+use crate::current::Current;
+use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY_PROGRAM, PROXY_UNIT, SECURITY_UNIT, SYSPROBE_UNIT};
+use crate::host::{Host, system};
+
+use super::Check;
+
+/// The program that a unit of the vendor's starts.
+fn program(unit: &str) -> Option<&'static str> {
+    Some(match unit {
+        PROXY_UNIT => PROXY_PROGRAM,
+        AGENT_UNIT => "/opt/datadog-agent/bin/agent/agent",
+        DOGSTATSD_UNIT => "/opt/datadog-dogstatsd/bin/dogstatsd",
+        SYSPROBE_UNIT => "/opt/datadog-agent/embedded/bin/system-probe",
+        SECURITY_UNIT => "/opt/datadog-agent/embedded/bin/security-agent",
+        _ => return None,
+    })
+}
+
+/// Whether each program that must run does, as root or as the Agent's user.
+pub(super) fn processes(host: &Host, desired: &Desired, current: &Current) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for unit in desired.units.iter().filter(|unit| unit.must_run) {
+        let Some(program) = program(unit.name) else { continue };
+        let name = unit.name.trim_end_matches(".service");
+        let check = Check::new(format!("process.{name}"), format!("{name} runs"), format!("a process of {program}"));
+        checks.push(if !desired.start {
+            check.skipped(desired.rests())
+        } else {
+            let agent = current.agent_user.map(|(uid, _)| uid);
+            let found = system::processes(host, program);
+            match found.iter().find(|(_, uid)| *uid == 0 || Some(*uid) == agent) {
+                Some((pid, uid)) => check.passes(format!("process {pid} of user {uid}")),
+                None => check.fails(
+                    "there is none",
+                    "the container's first process must start it; what it printed says why it did not (its log is in /var/log/datadog)",
+                ),
+            }
+        });
+    }
+    checks
+}

@@ -1,0 +1,196 @@
+//! Images: built in a folder from outside, in a container's build, and completed by their first start.
+
+use super::common::*;
+use crate::lab::{Container, Host, Invocation, KEY, Repo, Suite, fingerprint};
+
+const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
+
+/// What the package managers and the tools of packages' scripts write anew each time, with times in it.
+const NOT_OURS: [&str; 12] = [
+    "/var/log/apt",
+    "/var/log/dpkg.log",
+    "/var/log/alternatives.log",
+    "/var/cache/ldconfig",
+    "/var/log/dnf.log",
+    "/var/log/dnf.rpm.log",
+    "/var/log/dnf.librepo.log",
+    "/var/log/hawkey.log",
+    "/var/log/zypper.log",
+    "/var/log/zypp",
+    "/var/lib/dnf",
+    "/var/lib/rpm",
+];
+
+/// An image that is to be FIPS and CWS, without a key.
+fn build(host: &Host, args: &[&str]) -> Invocation {
+    host.ddinstall(args)
+        .env("DD_SITE", "ddog-gov.com")
+        .env("DD_FIPS_MODE", "1")
+        .env("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "true")
+        .env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing"))
+}
+
+#[test]
+fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
+    let host = Host::fresh(Suite::Bookworm).image("/srv/a", Suite::Bookworm).image("/srv/b", Suite::Bookworm).boot();
+    // The machine's ports are not the image's.
+    host.sh(SQUATTER);
+    let (before, units) = (host.quiet_tree(), host.invocation_ids());
+    let lists = host.sh("find /srv/a/var/lib/apt /srv/a/var/cache /srv/a/dev /srv/a/run | sort");
+
+    // A key is not taken, unless that is said: nothing is begun.
+    // A file was mounted on and taken away in /etc, whose time is another now.
+    let strange = |host: &Host| host.image_tree("/srv/a").0.into_keys().filter(|path| path != "/etc").count();
+    assert_eq!(strange(&host), 0);
+    let refused = build(&host, &["install", "--root", "/srv/a"]).env("DD_API_KEY", KEY).run().exits(2);
+    assert!(refused.stderr.contains("DD_API_KEY: --no-key (which --root implies)"), "{refused}");
+    assert!(!refused.stderr.contains(KEY), "{refused}");
+    assert_eq!(strange(&host), 0);
+    let plan = build(&host, &["plan", "--root", "/srv/a"]).run().exits(0);
+    assert!(plan.stdout.contains("install datadog-agent"), "{plan}");
+    assert_eq!(strange(&host), 0);
+
+    let run = build(&host, &["install", "--root", "/srv/a"]).run().exits(0).says("nothing was started");
+    assert!(run.stdout.contains("The API key is still to come"), "{run}");
+    build(&host, &["install", "--root", "/srv/b"]).run().exits(0);
+    host.ddinstall(&["verify", "--root", "/srv/a"]).run().exits(0);
+    build(&host, &["install", "--root", "/srv/a"]).run().exits(0).says("Nothing to do");
+
+    // Enabled for its first boot; no log, no proof, no lock, no cache, no name of a server of this machine.
+    for unit in ["datadog-agent", "datadog-fips-proxy", "datadog-agent-sysprobe"] {
+        assert!(host.holds(&format!("test -L /srv/a/etc/systemd/system/multi-user.target.wants/{unit}.service")));
+    }
+    assert_eq!(host.sh("ls /srv/a/var/lib/ddinstall"), "backups\nincomplete\nreceipt.json");
+    assert!(!host.exists("/srv/a/var/log/ddinstall"));
+    assert_eq!(host.sh("find /srv/a/var/lib/apt /srv/a/var/cache /srv/a/dev /srv/a/run | sort"), lists);
+    assert!(!host.exists("/srv/a/etc/hosts"));
+    assert!(host.yaml("/srv/a/etc/datadog-agent/datadog.yaml")["fips"]["enabled"] == true);
+
+    // Twice alike, but for what is others' to write.
+    let tree = |image| host.image_tree(image).without(&NOT_OURS).without_times();
+    assert_eq!(tree("/srv/b").changes_since(&tree("/srv/a")), [""; 0]);
+
+    // The machine: no file, no unit, no process, no mount.
+    assert_eq!(host.quiet_tree().without(&["/srv"]).changes_since(&before.without(&["/srv"])), [""; 0]);
+    assert_eq!(host.invocation_ids(), units);
+    assert_eq!(host.sh("grep -c /srv/ /proc/self/mountinfo"), "2");
+    assert!(!host.holds("ls -l /proc/*/root | grep -q /srv/"));
+}
+
+#[test]
+fn an_image_without_a_key_is_completed_by_its_first_start() {
+    let host = Host::fresh(Suite::Bookworm).without_systemd().boot();
+    build(&host, &["install"]).run().exits(2).says("DD_API_KEY is not set");
+    let run = build(&host, &["install", "--no-key", "--clean", "--profile", "image"]).run().exits(0);
+    assert!(run.stdout.contains("The API key is still to come"), "{run}");
+    assert!(host.exists(INCOMPLETE));
+    assert_eq!(host.sh("find /var/lib/apt/lists /var/cache/apt -type f"), "");
+    host.verify().exits(0);
+
+    let host = host.into_booted();
+    // Without the key nothing is called done.
+    host.ddinstall(&["install"]).run().exits(2).says("DD_API_KEY is not set");
+    host.wait_until(20, "systemctl is-failed datadog-agent");
+    host.verify().fails("unit.datadog-agent");
+    host.forget_requests();
+    let run = host.ddinstall(&["install"]).env("DD_API_KEY", KEY).run().exits(0);
+    assert!(run.stdout.contains("the Agent sends through it, to ddog-gov.com"), "{run}");
+    assert!(!host.exists(INCOMPLETE));
+    assert_eq!(host.requests("apt.datadoghq.com"), [""; 0], "packages are there");
+    host.verify().exits(0);
+    // Taken back, it waits for its key again.
+    host.ddinstall(&["rollback"]).run().exits(0);
+    assert!(host.exists(INCOMPLETE));
+}
+
+#[test]
+#[ignore = "bookworm stands for them; --long runs it"]
+fn rpm_images_and_a_newer_apt_are_built_in_a_folder_too() {
+    for suite in [Suite::El9, Suite::Sles15, Suite::Trixie] {
+        let host = Host::fresh(Suite::Bookworm).image("/srv/a", suite).image("/srv/b", suite).boot();
+        for image in ["/srv/a", "/srv/b"] {
+            build(&host, &["install", "--root", image, "--clean"]).run().exits(0).says("nothing was started");
+            host.ddinstall(&["verify", "--root", image]).run().exits(0);
+            assert_eq!(host.sh(&format!("find {image}/var/cache/dnf {image}/var/cache/zypp {image}/var/lib/apt/lists -type f 2>&1 | grep -v 'No such' || true")), "", "{suite:?}");
+        }
+        let tree = |image| host.image_tree(image).without(&NOT_OURS).without(&RESTLESS).without_times();
+        assert_eq!(tree("/srv/b").changes_since(&tree("/srv/a")), [""; 0], "{suite:?}");
+        assert!(host.holds("test -L /srv/a/etc/systemd/system/multi-user.target.wants/datadog-agent.service"));
+    }
+}
+
+#[test]
+#[ignore = "it takes half a minute; --long runs it"]
+fn a_build_that_fails_leaves_the_folder_as_it_was() {
+    let host = Host::fresh(Suite::Bookworm).repo(Repo::Postinst).image("/srv/a", Suite::Bookworm).boot();
+    // But for what dpkg and its helpers note, and the user, whom its package does not take away either.
+    let noted = "-e ./var/lib/dpkg/ -e ./var/log/ -e ./var/cache/debconf/ -e ./etc/passwd -e ./etc/group -e ./etc/shadow \
+        -e ./etc/gshadow -e ./etc/.pwd.lock";
+    let all = format!("cd /srv/a && find . -type f -exec sha256sum {{}} + -o -type l -print | sort | grep -vF {noted}");
+    let before = host.sh(&all);
+    build(&host, &["install", "--root", "/srv/a"]).run().exits(6).says("taken back");
+    let after = host.sh(&all);
+    let new: Vec<&str> = after.lines().filter(|line| !before.lines().any(|known| known == *line)).collect();
+    assert_eq!(new, [""; 0]);
+    assert_eq!(after.lines().count(), before.lines().count());
+    // What is no root of a system is refused.
+    host.sh("mkdir -p /srv/none/proc");
+    build(&host, &["install", "--root", "/srv/none"]).run().exits(4).says("no root of a system");
+    host.sh("mkdir -p /srv/link/proc && ln -s /etc /srv/link/dev");
+    build(&host, &["install", "--root", "/srv/link"]).run().exits(4).says("or a link");
+}
+
+/// The example of packaging/container, built and run as it is; with CWS where it is asked for.
+fn example(suite: Suite, cws: bool) {
+    let host = Host::fresh(suite).boot();
+    let mut arguments = vec![format!("DD_REPO_KEY_FINGERPRINTS={}", fingerprint("signing"))];
+    arguments.extend(cws.then(|| "DD_RUNTIME_SECURITY_CONFIG_ENABLED=true".to_owned()));
+    let (container, build) = Container::build(&host, suite, &arguments);
+    let build = build.exits(0);
+    assert!(build.stdout.contains("nothing was started: no service manager runs here"), "{build}");
+    let state = container.in_image("ls var/lib/ddinstall; ls var/log/ddinstall 2> /dev/null || true");
+    assert_eq!(state, "backups\nincomplete\nreceipt.json");
+    let cached =
+        "ls var/lib/apt/lists var/cache/apt var/cache/dnf 2> /dev/null | grep -i -e datadog -e pkgcache || true";
+    assert_eq!(container.in_image(cached), "");
+
+    // Without a key it says what is lacking, and ends.
+    container.start(&host, &[]);
+    container.wait_for_end();
+    assert!(container.log().contains("DD_API_KEY is not set"), "{}", container.log());
+
+    host.forget_requests();
+    container.start(&host, &[("DD_API_KEY", KEY), ("DD_ENV", "lab")]);
+    let verified = container.wait_until(&["ddinstall", "verify", "--profile", "container"]);
+    for line in ["all 16 of them", "datadog-fips-proxy runs: process", "datadog-agent runs: process", "HTTP 403"] {
+        assert!(verified.stdout.contains(line), "{line}\n{verified}");
+    }
+    assert_eq!(verified.stdout.contains("datadog-agent-sysprobe runs: process"), cws, "{verified}");
+    assert_eq!(host.requests(suite.repository_host()), [""; 0], "packages are there");
+    assert!(!container.exec(&["test", "-e", INCOMPLETE]).exits(1).stdout.contains(KEY));
+    assert!(!container.log().contains(KEY));
+    // Its processes do not have the key in their environment, nor root's rights.
+    let script = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -q haproxy && stat -c %U $p; done; true";
+    assert_eq!(container.exec(&["sh", "-c", script]).exits(0).stdout.lines().next(), Some("dd-agent"));
+    assert!(host.requests("metrics.agent.ddog-gov.com").iter().any(|line| line.contains("key=given")));
+
+    // What ends by itself ends the container; a signal ends it in peace.
+    assert_eq!(container.stop("TERM"), "0");
+    container.start(&host, &[("DD_API_KEY", KEY)]);
+    container.wait_until(&["sh", "-c", "kill $(cat /opt/datadog-agent/run/agent.pid)"]);
+    assert_eq!(container.wait_for_end(), "1");
+    assert!(container.log().contains("a process has ended"), "{}", container.log());
+}
+
+#[test]
+fn an_image_that_buildah_builds_runs_as_a_container() {
+    example(Suite::Bookworm, false);
+}
+
+#[test]
+#[ignore = "bookworm stands for them; --long runs it"]
+fn images_of_other_distributions_run_as_containers_with_cws() {
+    for suite in [Suite::El9, Suite::Trixie] {
+        example(suite, true);
+    }
+}
