@@ -22,6 +22,8 @@ pub mod config;
 pub mod packages;
 // Floor 4
 pub mod desired;
+pub mod render;
+pub mod review;
 // Floor 5
 pub mod current;
 pub mod step;

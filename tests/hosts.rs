@@ -4,11 +4,14 @@
 mod lab;
 
 mod hosts {
+    mod chef;
     mod common;
     mod concurrent;
     mod existing_agent;
     mod failures;
     mod first_boot;
+    mod fleet;
+    mod fleet_long;
     mod fresh;
     mod hostile;
     mod image;

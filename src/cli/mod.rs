@@ -1,8 +1,16 @@
 //! The command line: what was typed, as settings and options. Flags come from the settings table.
 
+mod render;
+mod report;
+mod review;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::render::{Options, Target};
 use crate::settings::{Setting, TABLE, Type};
+
+pub use report::Shape;
+pub use review::{Output, Review as ReviewArgs};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +23,32 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Install,
-    Plan { diff: bool, detailed_exitcode: bool },
+    Plan {
+        diff: bool,
+        detailed_exitcode: bool,
+    },
     Verify,
     Undo(Extent),
     Settings(Listing),
     Support(Question, Listing),
-    ConfigGet { file: String, path: String },
-    ConfigSet { file: String, changes: Vec<String>, diff: bool, dry_run: bool },
+    /// A folder or `-`, and how many hosts are named for each finding.
+    Report {
+        input: String,
+        shape: Shape,
+        names: usize,
+    },
+    Render(Target, Options),
+    Review(ReviewArgs),
+    ConfigGet {
+        file: String,
+        path: String,
+    },
+    ConfigSet {
+        file: String,
+        changes: Vec<String>,
+        diff: bool,
+        dry_run: bool,
+    },
 }
 
 /// How much is taken back.
@@ -76,10 +103,10 @@ pub struct Invocation {
 pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     let Some((name, sub)) = matches.subcommand() else {
-        return Err(command().error(
-            clap::error::ErrorKind::MissingSubcommand,
-            "a command is needed: install, plan, verify, rollback, uninstall, support, settings or config",
-        ));
+        let all = command();
+        let names: Vec<&str> = all.get_subcommands().map(Command::get_name).collect();
+        return Err(command()
+            .error(clap::error::ErrorKind::MissingSubcommand, format!("a command is needed: {}", names.join(", "))));
     };
     let action = match name {
         "plan" => Action::Plan { diff: sub.get_flag("diff"), detailed_exitcode: sub.get_flag("detailed_exitcode") },
@@ -90,13 +117,19 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         }
         "settings" => Action::Settings(listing(sub)),
         "support" => Action::Support(question(sub), listing(sub)),
+        "report" => report::action(sub),
         "config" => config(sub)?,
+        "render" => render::action(sub),
+        "review" => review::action(sub),
         _ => Action::Install,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
-    let bare = matches!(action, Action::Settings(_) | Action::Support(..) | Action::Undo(_));
+    let bare = matches!(
+        action,
+        Action::Settings(_) | Action::Support(..) | Action::Report { .. } | Action::Review(_) | Action::Undo(_)
+    );
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
     }
@@ -203,7 +236,10 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(support_command())
+        .subcommand(report::command())
         .subcommand(config_command())
+        .subcommand(render::command(settings))
+        .subcommand(review::command())
 }
 
 fn undo(command: Command) -> Command {
@@ -286,7 +322,7 @@ fn settings(command: Command) -> Command {
             Arg::new("file")
                 .long("file")
                 .value_name("FILE")
-                .help("Settings from a YAML file, under the flags' names with _ for -; flags and variables win"),
+                .help("Settings from a YAML file, under the flags' names with _ for -, or from standard input (`-`); flags and variables win"),
         )
         .arg(
             Arg::new("root")

@@ -5,6 +5,9 @@ mod image;
 mod install;
 mod journal;
 mod plan;
+mod render;
+mod report;
+mod review;
 mod rollback;
 pub mod settings;
 mod support;
@@ -59,8 +62,11 @@ pub fn run(invocation: &Invocation) -> u8 {
     let name = match &invocation.action {
         Action::Settings(listing) => return settings::run(*listing),
         Action::Support(question, listing) => return support::run(question, *listing),
+        Action::Report { input, shape, names } => return report::run(input, *shape, *names),
         Action::ConfigGet { file, path } => return config::get(file, path),
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
+        Action::Render(target, options) => return render::run(invocation, *target, options),
+        Action::Review(args) => return review::run(args),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",
@@ -114,12 +120,17 @@ impl Session {
         if is_folder(root) {
             imply_no_key(&mut variables);
         }
+        let piped = invocation.file.as_deref() == Some("-");
+        let read = |path: &str| match piped && path == "-" {
+            true => Err("standard input holds the settings (--file -); name a file, or set api_key there".into()),
+            false => read_input(path),
+        };
         let inputs = Inputs {
             variables,
             flags: invocation.flags.clone(),
             sets: invocation.sets.clone(),
             file: invocation.file.as_deref().map(read_settings).transpose()?,
-            read: &read_input,
+            read: &read,
         };
         let request = Request::new(inputs)?;
         let redactor = Redactor::new(request.secrets());
@@ -134,7 +145,6 @@ impl Session {
                 journal.hear(event);
             }
         });
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
         let host = Host::new(Path::new(root))?;
         let image = facts::profile(&host, request.profile) == Profile::Image;
         let access = Access::new(supply::address(&host, &request.sources), &request.sources);
@@ -145,7 +155,7 @@ impl Session {
             request,
             format: invocation.format,
             redactor,
-            style: Style(colour),
+            style: style(),
             terminal,
             journal,
             events,
@@ -228,24 +238,26 @@ fn after_earlier(session: &Session) -> Result<Option<Lock>> {
     Ok(Some(lock))
 }
 
-/// Reads `--file`.
+/// Reads `--file`; `-` is standard input, which nobody else can read.
 fn read_settings(path: &str) -> Result<InputFile> {
     const LIMIT: u64 = 1024 * 1024;
     let usage = |why: String| Error::new(Kind::Usage, format!("--file {path}: {why}"));
-    if path == "-" {
-        return Err(usage("standard input is for the API key (--api-key-file -); name a file".into()));
-    }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|e| usage(e.to_string()))?;
-    let meta = file.metadata().map_err(|e| usage(e.to_string()))?;
-    if !meta.is_file() {
-        return Err(usage("is no regular file".into()));
-    }
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| usage(e.to_string()))?;
+    let (read, name, mode) = if path == "-" {
+        (std::io::stdin().take(LIMIT + 1).read_to_end(&mut bytes), "--file -", 0o600)
+    } else {
+        let file = std::fs::File::open(path).map_err(|e| usage(e.to_string()))?;
+        let meta = file.metadata().map_err(|e| usage(e.to_string()))?;
+        if !meta.is_file() {
+            return Err(usage("is no regular file".into()));
+        }
+        (file.take(LIMIT + 1).read_to_end(&mut bytes), path, meta.permissions().mode())
+    };
+    read.map_err(|e| usage(e.to_string()))?;
     if bytes.len() as u64 > LIMIT {
         return Err(usage("is larger than 1 MiB".into()));
     }
-    Ok(InputFile { name: path.to_owned(), bytes, mode: meta.permissions().mode() })
+    Ok(InputFile { name: name.to_owned(), bytes, mode })
 }
 
 /// Reads a file that a setting names: a key, or certificates.
@@ -277,6 +289,11 @@ fn imply_no_key(variables: &mut Vec<(OsString, OsString)>) {
         variables.retain(|(known, _)| known != name);
         variables.push((name.into(), "on".into()));
     }
+}
+
+/// Colours, on a terminal.
+fn style() -> Style {
+    Style(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
 }
 
 /// Prints to standard output; a reader that went away is no failure of ours.

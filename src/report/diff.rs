@@ -32,6 +32,15 @@ pub fn unified(file: &FileChange, redactor: &Redactor) -> String {
     redactor.text(&text.replace('\r', ""))
 }
 
+/// The change of a text that `path` names, in a form that `patch -p1` takes. Empty where there is none.
+pub fn texts(old: &str, new: &str, path: &str, redactor: &Redactor) -> String {
+    if old == new {
+        return String::new();
+    }
+    let path = path.trim_start_matches('/');
+    redactor.text(&format!("--- a/{path}\n+++ b/{path}\n{}", hunks(old, new)))
+}
+
 fn hunks(old: &str, new: &str) -> String {
     let old: Vec<&str> = old.split_inclusive('\n').collect();
     let new: Vec<&str> = new.split_inclusive('\n').collect();

@@ -19,7 +19,7 @@ impl Style {
         if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn status(self, status: Status) -> String {
+    pub(super) fn status(self, status: Status) -> String {
         match status {
             Status::Pass => self.paint("32", "pass   "),
             Status::Warn => self.paint("33", "warn   "),

@@ -192,6 +192,10 @@ const AGENT: &[Setting] = &[
     ])
     .with_fips(Refused("it needs service discovery, which sends to the site directly"))
     .better(KEEPS),
+    Setting::new("apm_enabled", &["DD_APM_ENABLED"], Bool, "Takes traces from applications (the trace-agent).")
+        .lands(&[(Datadog, "apm_config.enabled")])
+        .default("the Agent's own: on")
+        .ours(),
     // Products.
     Setting::new(
         "infrastructure_mode",

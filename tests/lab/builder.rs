@@ -61,8 +61,8 @@ impl Builder {
         self
     }
 
-    /// Programs that the base lacks, from a layer over it: `tools` (curl, wget, busybox, sudo, doas) or `cloud`
-    /// (cloud-init and curl, on bookworm).
+    /// Programs that the base lacks, from a layer over it: `tools` (curl, wget, busybox, sudo, doas), `ssh` (its server,
+    /// sudo) or `cloud` (cloud-init and curl, on bookworm).
     pub fn with_layer(mut self, name: &'static str) -> Self {
         self.layer = Some(name);
         self

@@ -11,6 +11,7 @@
 mod builder;
 mod command;
 mod container;
+mod controller;
 mod host;
 mod sampling;
 mod tree;
@@ -18,6 +19,7 @@ mod tree;
 pub use builder::Builder;
 pub use command::{Invocation, Run};
 pub use container::Container;
+pub use controller::{Controller, Play, USER};
 pub use host::Host;
 pub use sampling::{Process, Sample};
 pub use tree::{Entry, Tree};

@@ -9,6 +9,7 @@ mod dotted;
 mod edit;
 mod list;
 mod locate;
+pub mod places;
 mod render;
 mod replace;
 mod text;
@@ -83,7 +84,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(why: impl Into<String>) -> Self {
+    pub fn new(why: impl Into<String>) -> Self {
         Refusal { line: None, why: why.into(), hint: String::new() }
     }
 

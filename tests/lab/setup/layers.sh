@@ -3,6 +3,7 @@
 # the current one. The packages are the distribution's, unpacked with what they need, and not configured.
 #   tools    what people fetch files and become root with
 #   cloud    cloud-init and curl, for bookworm alone
+#   ssh      an ssh server and sudo, for hosts that are reached from outside
 set -euo pipefail
 # shellcheck source=tests/lab/setup/common.sh
 . "$(dirname "$0")/common.sh"
@@ -63,6 +64,10 @@ pids=()
 layer tools "$tools,opendoas" bookworm bookworm el9 sles15 9>&- &
 pids+=($!)
 layer cloud cloud-init,curl bookworm bookworm 9>&- &
+pids+=($!)
+layer ssh openssh-server,sudo bookworm bookworm el9 sles15 9>&- &
+pids+=($!)
+layer ssh openssh-server,sudo trixie trixie 9>&- &
 pids+=($!)
 for pid in "${pids[@]}"; do wait "$pid"; done
 

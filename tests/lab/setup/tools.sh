@@ -16,6 +16,7 @@ needed=(
     gpg:gnupg
     ip:iproute2
     openssl:openssl
+    ssh:openssh-client
     tinyproxy:tinyproxy-bin
     xz:xz-utils
     perl:perl-base

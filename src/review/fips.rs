@@ -1,0 +1,223 @@
+//! Whether Agent and FIPS proxy fit together, and what goes past the proxy.
+
+use super::capabilities::{Platform, Role};
+use super::mend::{FIRST_PORT, Mend, PORTS};
+use super::model::{Container, Finding, Variable, Workload, variable};
+use super::read::image_tag;
+use super::rules::finding;
+use crate::config::yaml::places::Change;
+
+/// What sends to the site directly (the Agent's `setupFipsEndpoints` leaves it out): the setting, the container it is
+/// of, and whether it is on by default.
+pub const BYPASSES: [(&str, Role, bool); 12] = [
+    ("agent_telemetry.enabled", Role::Agent, true),
+    ("container_lifecycle.enabled", Role::Agent, true),
+    ("container_image.enabled", Role::Agent, true),
+    ("sbom.enabled", Role::Agent, false),
+    ("remote_configuration.enabled", Role::Agent, false),
+    ("network_path.connections_monitoring.enabled", Role::Agent, false),
+    ("otelcollector.enabled", Role::Agent, false),
+    ("private_action_runner.enabled", Role::Agent, false),
+    ("evp_proxy_config.enabled", Role::Trace, true),
+    ("ol_proxy_config.enabled", Role::Trace, true),
+    ("discovery.enabled", Role::SystemProbe, true),
+    ("runtime_security_config.activity_dump.enabled", Role::SystemProbe, true),
+];
+
+/// What the Agent ignores while it sends through the proxy.
+const IGNORED: [&str; 9] = [
+    "DD_DD_URL",
+    "DD_URL",
+    "DD_APM_DD_URL",
+    "DD_PROCESS_CONFIG_PROCESS_DD_URL",
+    "DD_LOGS_CONFIG_LOGS_DD_URL",
+    "DD_PROXY_HTTP",
+    "DD_PROXY_HTTPS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+];
+
+/// The proxy that fixes bring in (vendor's chart).
+pub const PROXY_TAG: &str = "1.1.29";
+
+/// Whether a bypass is one where these containers run.
+pub fn applies(path: &str, role: Role, workload: &Workload) -> bool {
+    let runs = workload.containers.iter().any(|c| c.role == role || c.role == Role::Whole);
+    let probes = workload.platform != Platform::Fargate;
+    runs && (role != Role::SystemProbe || (workload.cws() && (probes || path.contains("activity_dump"))))
+}
+
+pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
+    let workload = mend.workload;
+    let senders: Vec<&Container> = workload.containers.iter().filter(|c| c.role.sends()).collect();
+    let Some(first) = senders.first() else { return };
+    let mut add = |id: &str, at: &str, what: String, fix: Vec<Change>| {
+        found.push(finding(id, workload.document, at, what, fix));
+    };
+    let proxy = workload.of(Role::Proxy);
+    let built_in = senders.iter().find(|c| image_tag(&c.image).is_some_and(|tag| tag.contains("-fips")));
+    let on = |container: &Container| {
+        let mut fix = mend.set(container, "DD_FIPS_ENABLED", "true");
+        fix.extend(mend.set(container, "DD_FIPS_HTTPS", "false"));
+        fix
+    };
+    if !workload.fips() {
+        if built_in.is_none()
+            && let Some(proxy) = proxy
+        {
+            let fix = senders.iter().flat_map(|container| on(container)).collect();
+            add("fips-agent-off", &proxy.at, "the FIPS proxy runs, and the Agent does not use it".into(), fix);
+        } else if built_in.is_none() && others {
+            let what = format!("{} has no DD_FIPS_ENABLED, and other workloads of this file have", workload.name);
+            let fix = senders.iter().flat_map(|container| on(container)).collect();
+            add("fips-partial", &first.at, what, fix);
+        }
+        return;
+    }
+    if let Some(container) = built_in {
+        let tag = container.image.replacen("-fips", "", 1);
+        let at = format!("{}/image", container.at);
+        let what = format!("{}: the image has FIPS built in and ignores DD_FIPS_ENABLED", container.name);
+        return add("fips-image", &at, what, vec![Change::Put(at.clone(), crate::config::yaml::Value::Str(tag))]);
+    }
+    if workload.platform == Platform::Beanstalk {
+        let at = first.variable("DD_FIPS_ENABLED").map_or(&first.at, |v| &v.at);
+        return add("fips-platform", at, "the Agent cannot reach the FIPS proxy in Elastic Beanstalk".into(), vec![]);
+    }
+    let by_file = workload.settings.iter().any(|(path, _)| path == "fips.enabled");
+    let start = |container: &Container| container.text("DD_FIPS_PORT_RANGE_START").and_then(|t| t.parse::<i64>().ok());
+    let port = senders.iter().find_map(|c| start(c)).unwrap_or(FIRST_PORT);
+    for container in &senders {
+        let name = &container.name;
+        let place = |name: &str| container.variable(name).map_or(container.at.clone(), |v| v.at.clone());
+        if container.is_on("DD_FIPS_ENABLED") != Some(true) && !by_file {
+            let mut fix = on(container);
+            if port != FIRST_PORT {
+                fix.extend(mend.set(container, "DD_FIPS_PORT_RANGE_START", &port.to_string()));
+            }
+            let what = format!("{name}: DD_FIPS_ENABLED is not true, and it is elsewhere");
+            add("fips-partial", &place("DD_FIPS_ENABLED"), what, fix);
+            continue;
+        }
+        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| by_file.then(|| workload.is_on("fips.https"))?);
+        if https != Some(false) {
+            let what = format!("{name}: DD_FIPS_HTTPS is not false");
+            add("fips-https", &place("DD_FIPS_HTTPS"), what, mend.set(container, "DD_FIPS_HTTPS", "false"));
+        }
+        if start(container).unwrap_or(FIRST_PORT) != port {
+            let fix = mend.set(container, "DD_FIPS_PORT_RANGE_START", &port.to_string());
+            let what = format!("{name}: its first port of the proxy is not {port} as elsewhere");
+            add("fips-port", &place("DD_FIPS_PORT_RANGE_START"), what, fix);
+        }
+        if let Some(address) = container.text("DD_FIPS_LOCAL_ADDRESS").filter(|address| !is_loopback(address)) {
+            let what = format!("{name}: DD_FIPS_LOCAL_ADDRESS is {}, no loopback address", address.escape_debug());
+            let fix = mend.set(container, "DD_FIPS_LOCAL_ADDRESS", "127.0.0.1");
+            add("fips-address", &place("DD_FIPS_LOCAL_ADDRESS"), what, fix);
+        }
+        let site = container.variable("DD_SITE");
+        let needed = container.role.is_agent() || container.role == Role::Cluster;
+        let by_file = workload.settings.iter().any(|(path, site)| path == "site" && site == "ddog-gov.com");
+        let wrong = match site.map(|v| v.value.as_deref()) {
+            Some(Some(site)) => site != "ddog-gov.com",
+            Some(None) => false,
+            None => needed && !by_file,
+        };
+        if wrong {
+            let said = site.and_then(|v| v.value.as_deref()).unwrap_or("not set");
+            let what = format!("{name}: DD_SITE is {}", said.escape_debug());
+            add("fips-site", &place("DD_SITE"), what, mend.set(container, "DD_SITE", "ddog-gov.com"));
+        }
+        for variable in &container.variables {
+            ignored(container, variable, &mut add);
+        }
+    }
+    for (path, role, default) in BYPASSES {
+        let name = variable(path);
+        let said = workload.is_on(path);
+        let of = senders.iter().find(|c| c.variable(&name).is_some());
+        let of = of.or_else(|| senders.iter().find(|c| c.role == role || c.role == Role::Whole));
+        let Some(container) = of.filter(|_| applies(path, role, workload) || said == Some(true)) else { continue };
+        let at = container.variable(&name).map_or(&container.at, |v| &v.at);
+        let fix = || mend.set(container, &name, "false");
+        match said {
+            Some(true) => add("fips-bypass", at, format!("{}: {name} is on", container.name), fix()),
+            None if default => {
+                add("fips-bypass-default", at, format!("{}: {name} is not set", container.name), fix());
+            }
+            _ => {}
+        }
+    }
+    let Some(proxy) = proxy else {
+        let image = senders.iter().find_map(|c| c.image.rsplit_once('/')).map_or("datadog", |(registry, _)| registry);
+        let fix = mend.proxy(&format!("{image}/fips-proxy:{PROXY_TAG}"));
+        return add(
+            "fips-proxy-missing",
+            &first.at,
+            "the Agent is to use the FIPS proxy, and there is none".into(),
+            fix,
+        );
+    };
+    check_proxy(mend, proxy, port, &mut add);
+}
+
+fn check_proxy(mend: &Mend, proxy: &Container, port: i64, add: &mut impl FnMut(&str, &str, String, Vec<Change>)) {
+    let workload = mend.workload;
+    let place = |name: &str| proxy.variable(name).map_or(proxy.at.clone(), |v| v.at.clone());
+    let own = proxy.text("DD_FIPS_PORT_RANGE_START").map_or(Some(FIRST_PORT), |text| text.parse().ok());
+    if own != Some(port) {
+        let fix = mend.set(proxy, "DD_FIPS_PORT_RANGE_START", &port.to_string());
+        let own = own.map_or("no number".into(), |own| own.to_string());
+        let what = format!("the proxy's first port is {own}, and the Agent uses {port}");
+        add("fips-port", &place("DD_FIPS_PORT_RANGE_START"), what, fix);
+    }
+    if !proxy.text("DD_FIPS_LOCAL_ADDRESS").is_some_and(is_loopback) {
+        let fix = mend.set(proxy, "DD_FIPS_LOCAL_ADDRESS", "127.0.0.1");
+        let what = "the proxy's DD_FIPS_LOCAL_ADDRESS is no loopback address".into();
+        add("fips-address", &place("DD_FIPS_LOCAL_ADDRESS"), what, fix);
+    }
+    if workload.platform == Platform::Docker {
+        if !proxy.ports.is_empty() {
+            let at = format!("{}/ports", proxy.at);
+            add("fips-published", &at, "the proxy's ports are published".into(), vec![Change::Remove(at.clone())]);
+        }
+    } else if !proxy.ports.is_empty() {
+        let missing: Vec<i64> = (port..port + PORTS).filter(|port| !proxy.ports.contains(port)).collect();
+        if let Some(first) = missing.first() {
+            let list = if workload.platform == Platform::Kubernetes { "ports" } else { "portMappings" };
+            let what = format!("{} of the proxy's {PORTS} ports are not listed, such as {first}", missing.len());
+            let fix = missing.iter().flat_map(|port| mend.port(proxy, *port)).collect();
+            add("fips-ports", &format!("{}/{list}", proxy.at), what, fix);
+        }
+    }
+    let Some(agent) = workload.containers.iter().find(|c| c.role.is_agent()) else { return };
+    let joins = |a: &Container, b: &Container| {
+        let name = a.network.as_deref().and_then(|network| network.split_once(':')).map(|(_, name)| name);
+        name.is_some_and(|name| name == b.name)
+    };
+    let hosts = [agent, proxy].iter().all(|c| c.network.as_deref() == Some("host"));
+    if !workload.shares_loopback.unwrap_or_else(|| joins(proxy, agent) || joins(agent, proxy) || hosts) {
+        let what = "the proxy and the Agent have networks of their own, so the Agent cannot reach it";
+        let (at, value) = match workload.platform {
+            Platform::Docker => (format!("{}/network_mode", proxy.at), format!("service:{}", agent.name)),
+            _ => (format!("{}/networkMode", workload.at), "host".into()),
+        };
+        let fix = vec![Change::Put(at.clone(), crate::config::yaml::Value::Str(value))];
+        add("fips-loopback", &at, what.into(), fix);
+    }
+}
+
+fn ignored(container: &Container, variable: &Variable, add: &mut impl FnMut(&str, &str, String, Vec<Change>)) {
+    let name = variable.name.as_str();
+    let set = variable.value.as_deref() != Some("");
+    let fix = || vec![Change::Remove(variable.at.clone())];
+    if set && name.starts_with("DD_") && name.ends_with("ADDITIONAL_ENDPOINTS") {
+        add("fips-bypass", &variable.at, format!("{}: {name} is set", container.name), fix());
+    } else if set && IGNORED.contains(&name) {
+        add("fips-ignored", &variable.at, format!("{}: {name} is set", container.name), fix());
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    let parsed = address.parse::<std::net::IpAddr>();
+    address == "localhost" || parsed.is_ok_and(|address| address.is_loopback())
+}

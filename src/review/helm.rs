@@ -1,0 +1,273 @@
+//! Values of the vendor's Helm chart. The chart makes the pods; here it counts what it is told, and what it would not
+//! do with it (chart datadog 3.240: values.yaml, _container-fips-proxy.yaml).
+
+use super::mend::{FIRST_PORT, PORTS, SECRET};
+use super::model::Finding;
+use super::read::{Place, written};
+use super::rules::{finding, rule};
+use crate::config::yaml::Value;
+use crate::config::yaml::places::Change::{self, Put, Remove};
+use crate::secret::Secret;
+
+/// Names of values that are looked at, and their kinds: `b` a switch, `i` a number, `s` a text.
+const TYPES: [(&str, char); 21] = [
+    ("useFIPSAgent", 'b'),
+    ("fips/enabled", 'b'),
+    ("fips/port", 'i'),
+    ("fips/portRange", 'i'),
+    ("fips/use_https", 'b'),
+    ("fips/local_address", 's'),
+    ("fips/image/tag", 's'),
+    ("datadog/site", 's'),
+    ("datadog/apiKeyExistingSecret", 's'),
+    ("datadog/logs/enabled", 'b'),
+    ("datadog/logs/containerCollectAll", 'b'),
+    ("datadog/apm/portEnabled", 'b'),
+    ("datadog/apm/socketEnabled", 'b'),
+    ("datadog/securityAgent/runtime/enabled", 'b'),
+    ("datadog/securityAgent/runtime/network/enabled", 'b'),
+    ("datadog/securityAgent/runtime/activityDump/enabled", 'b'),
+    ("datadog/securityAgent/runtime/directSendFromSystemProbe", 'b'),
+    ("datadog/securityAgent/compliance/enabled", 'b'),
+    ("datadog/discovery/enabled", 'b'),
+    ("datadog/sbom/containerImage/enabled", 'b'),
+    ("agents/image/tag", 's'),
+];
+
+/// Sections in which every name is known: one that is not configures nothing.
+const KNOWN: [(&str, &[&str]); 3] = [
+    ("fips", &["enabled", "port", "portRange", "use_https", "local_address", "resources", "image", "customFipsConfig"]),
+    ("datadog/securityAgent", &["runtime", "compliance"]),
+    (
+        "datadog/securityAgent/runtime",
+        &[
+            "enabled",
+            "fimEnabled",
+            "useSecruntimeTrack",
+            "network",
+            "syscallMonitor",
+            "activityDump",
+            "securityProfile",
+            "enforcement",
+            "directSendFromSystemProbe",
+            "policies",
+            "containerExclude",
+            "containerInclude",
+        ],
+    ),
+];
+
+/// Sections that stand under `datadog`; at another place they configure nothing.
+const OF_DATADOG: [&str; 9] =
+    ["securityAgent", "logs", "apm", "site", "apiKey", "apiKeyExistingSecret", "tags", "systemProbe", "sbom"];
+
+/// Whether these are values of the chart.
+pub fn is_values(document: &Value) -> bool {
+    let names = ["datadog", "fips", "agents", "clusterAgent", "useFIPSAgent", "securityAgent"];
+    document.entries().iter().any(|(key, _)| names.contains(&key.as_str()))
+}
+
+pub fn check(document: &Value, number: usize, found: &mut Vec<Finding>, secrets: &mut Vec<Secret>) {
+    let root = Place::root(document);
+    let at = |keys: &str| format!("/{keys}");
+    let mut add = |id: &str, keys: &str, what: String, fix: Vec<Change>| {
+        found.push(finding(id, number, at(keys), what, fix));
+    };
+    let put = |keys: &str, value: Value| vec![Put(at(keys), value)];
+    let text = |text: &str| Value::Str(text.into());
+    let mut value = |keys: &str, what: String, fix: Vec<Change>| add("helm-value", keys, what, fix);
+
+    for (keys, kind) in TYPES {
+        let Some(place) = root.get(keys) else { continue };
+        let (right, mended) = match (kind, place.value) {
+            ('b', Value::Bool(_)) | ('i', Value::Int(_)) | ('s', Value::Str(_)) => (true, None),
+            ('b', other) => (false, other.as_bool().map(Value::Bool)),
+            ('i', other) => (false, written(other).parse().ok().map(Value::Int)),
+            (_, other) => (false, Some(Value::Str(written(other)))),
+        };
+        if !right {
+            let wanted = match kind {
+                'b' => "true or false",
+                'i' => "a number",
+                _ => "a text in quotes",
+            };
+            let name = keys.replace('/', ".");
+            let fix = mended.map_or(Vec::new(), |mended| put(keys, mended));
+            value(keys, format!("{name} is not {wanted}"), fix);
+        }
+    }
+    for (section, names) in KNOWN {
+        for (name, place) in root.entries(section) {
+            if !names.contains(&name) {
+                let keys = place.at.trim_start_matches('/').to_owned();
+                let what = format!("{}.{} is no value of the chart", section.replace('/', "."), name.escape_debug());
+                value(&keys, what, vec![Remove(place.at)]);
+            }
+        }
+    }
+    for name in OF_DATADOG {
+        if let Some(place) = root.get(name) {
+            let what = format!("{name} configures nothing here: it belongs under datadog");
+            let moved = root.get(&format!("datadog/{name}")).is_none();
+            let mut fix = vec![Remove(place.at.clone())];
+            if moved {
+                fix.push(Put(at(&format!("datadog/{name}")), place.value.clone()));
+            }
+            value(name, what, fix);
+        }
+    }
+    if let Some(place) = root.get("datadog/fips") {
+        let mut fix = vec![Remove(place.at.clone())];
+        if root.get("fips").is_none() {
+            fix.push(Put("/fips".into(), place.value.clone()));
+        }
+        value("datadog/fips", "datadog.fips configures nothing: fips stands at the top".into(), fix);
+    }
+
+    let fips = root.flag("fips/enabled").on;
+    let built_in = root.flag("useFIPSAgent").on;
+    let cws = root.flag("datadog/securityAgent/runtime/enabled").on;
+    for keys in ["datadog/apiKey", "datadog/appKey", "clusterAgent/token"] {
+        let secret = root.text(keys).map(Secret::new).filter(|secret| !secret.is_handle());
+        let Some(secret) = secret.filter(|secret| !secret.reveal().is_empty()) else { continue };
+        secrets.push(secret);
+        let what = format!("{} stands in the values", keys.replace('/', "."));
+        let mut fix = vec![Remove(at(keys))];
+        let named = if keys == "clusterAgent/token" { "clusterAgent/tokenExistingSecret" } else { keys };
+        let named = if named == keys { format!("{keys}ExistingSecret") } else { named.to_owned() };
+        if root.get(&named).is_none() {
+            fix.push(Put(at(&named), text(SECRET.0)));
+        }
+        add("secret-plain", keys, what, fix);
+    }
+    if built_in && fips {
+        let what = "useFIPSAgent and fips.enabled are both on: the FIPS Agent takes no proxy".into();
+        add("fips-image", "useFIPSAgent", what, put("useFIPSAgent", Value::Bool(false)));
+    }
+    if (fips || built_in) && root.text("datadog/site") != Some("ddog-gov.com") {
+        let said = root.text("datadog/site").unwrap_or("not set").escape_debug().to_string();
+        if fips || !said.ends_with("ddog-gov.com") {
+            add(
+                "fips-site",
+                "datadog/site",
+                format!("datadog.site is {said}"),
+                put("datadog/site", text("ddog-gov.com")),
+            );
+        }
+    }
+    privileges(&root, number, cws, found);
+    if !fips || built_in {
+        return;
+    }
+    let mut add = |id: &str, keys: &str, what: String, fix: Vec<Change>| {
+        found.push(finding(id, number, at(keys), what, fix));
+    };
+    if root.flag("fips/use_https").on {
+        let fix = put("fips/use_https", Value::Bool(false));
+        add("fips-https", "fips/use_https", "fips.use_https is on".into(), fix);
+    }
+    let port = root.int("fips/port").map_or(FIRST_PORT, |(port, _)| port);
+    if port != FIRST_PORT {
+        let what = format!("fips.port is {port}, and the chart does not tell the proxy, which listens from 9803");
+        add("fips-port", "fips/port", what, put("fips/port", Value::Int(FIRST_PORT)));
+    }
+    let range = root.int("fips/portRange").map_or(15, |(range, _)| range);
+    if range < PORTS {
+        let what =
+            format!("fips.portRange is {range}: it ends one port short of NetFlow's, {}", FIRST_PORT + PORTS - 1);
+        add("fips-ports", "fips/portRange", what, put("fips/portRange", Value::Int(PORTS)));
+    }
+    if let Some(address) = root.text("fips/local_address").filter(|a| *a != "localhost" && !a.starts_with("127.")) {
+        let what = format!("fips.local_address is {}", address.escape_debug());
+        add("fips-address", "fips/local_address", what, put("fips/local_address", text("127.0.0.1")));
+    }
+    let dumps = "datadog/securityAgent/runtime/activityDump/enabled";
+    let mut bypass = |keys: &str, default: bool| match root.get(keys).map(|place| place.value.as_bool()) {
+        Some(Some(false)) => {}
+        Some(_) => {
+            let what = format!("{} is on", keys.replace('/', "."));
+            add("fips-bypass", keys, what, put(keys, Value::Bool(false)));
+        }
+        None if default => {
+            let what = format!("{} is not set", keys.replace('/', "."));
+            add("fips-bypass-default", keys, what, put(keys, Value::Bool(false)));
+        }
+        None => {}
+    };
+    if cws {
+        bypass(dumps, true);
+        bypass("datadog/discovery/enabled", true);
+    }
+    bypass("datadog/sbom/containerImage/enabled", false);
+    bypass("datadog/sbom/host/enabled", false);
+    bypass("datadog/remoteConfiguration/enabled", false);
+    if cws {
+        let probe = "agents/containers/systemProbe/env";
+        let has = root.get(probe).is_some_and(|env| env.variables_named("DD_FIPS_ENABLED"));
+        if !has {
+            let pair = |(name, value): (&str, &str)| {
+                Value::Map(vec![("name".into(), text(name)), ("value".into(), text(value))])
+            };
+            let all = [
+                ("DD_FIPS_ENABLED", "true"),
+                ("DD_FIPS_HTTPS", "false"),
+                ("DD_FIPS_PORT_RANGE_START", "9803"),
+                ("DD_FIPS_LOCAL_ADDRESS", "127.0.0.1"),
+            ];
+            let fix = all.map(|variable| Change::Push(at(probe), pair(variable))).to_vec();
+            let what = "the chart gives system-probe no FIPS variables".into();
+            add("fips-partial", probe, what, fix);
+        }
+    }
+}
+
+/// Rights that the values give beyond what the chart does by itself.
+fn privileges(root: &Place, number: usize, cws: bool, found: &mut Vec<Finding>) {
+    let mut add = |id: &str, at: String, what: String, fix: Vec<Change>| found.push(finding(id, number, at, what, fix));
+    for (name, container) in root.entries("agents/containers") {
+        let flag = container.flag("securityContext/privileged");
+        if let (true, Some(at)) = (flag.on, flag.at) {
+            let fix = vec![Put(at.clone(), Value::Bool(false))];
+            add("privileged", at, format!("{} is privileged", name.escape_debug()), fix);
+        }
+        for (capability, at) in container.texts("securityContext/capabilities/add") {
+            let probe = name == "systemProbe" && cws;
+            let known = super::capabilities::TABLE.iter().any(|row| {
+                matches!(row.grant, super::capabilities::Grant::Capability(c) if c == super::read::capability(&capability))
+            });
+            if !(probe && known) {
+                let what = format!("{} has the capability {}", name.escape_debug(), capability.escape_debug());
+                add("right-needless", at.clone(), what, vec![Remove(at)]);
+            }
+        }
+    }
+    let network = root.flag("agents/useHostNetwork");
+    if let (true, Some(at)) = (network.on, network.at) {
+        let fix = vec![Put(at.clone(), Value::Bool(false))];
+        add("host-network", at, "agents.useHostNetwork is on".into(), fix);
+    }
+    for keys in ["agents/image/tag", "clusterAgent/image/tag"] {
+        if root.text(keys) == Some("latest") {
+            let fix = vec![Put(format!("/{keys}"), Value::Str("7".into()))];
+            let what = format!("{} is latest; {}", keys.replace('/', "."), rule("image-tag").help);
+            add("image-tag", format!("/{keys}"), what, fix);
+        }
+    }
+    for volume in root.items("agents/volumes") {
+        let Some(host) = volume.text("hostPath/path") else { continue };
+        let mounts = root.items("agents/volumeMounts");
+        for mount in mounts.iter().filter(|mount| mount.text("name") == volume.text("name")) {
+            if !mount.flag("readOnly").on {
+                let fix = vec![Put(format!("{}/readOnly", mount.at), Value::Bool(true))];
+                let what = format!("the Agent can write to {}", host.escape_debug());
+                add("mount-writable-unknown", mount.at.clone(), what, fix);
+            }
+        }
+    }
+}
+
+impl Place<'_> {
+    fn variables_named(&self, name: &str) -> bool {
+        self.value.items().iter().any(|item| item.at("/name").and_then(Value::as_str) == Some(name))
+    }
+}

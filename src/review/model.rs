@@ -1,0 +1,209 @@
+//! What all kinds of documents come to: containers with what they are given, each with the place where it says so.
+
+use crate::config::yaml::Value;
+use crate::config::yaml::places::Change;
+
+use super::capabilities::{Feature, Platform, Role};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Note,
+    Warning,
+    Error,
+}
+
+impl Level {
+    /// As SARIF names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// One thing that is wrong, and what mends it.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// A key of `rules::RULES`.
+    pub rule: &'static str,
+    pub level: Level,
+    /// Which document of the file, from 0.
+    pub document: usize,
+    /// JSON pointer of the place.
+    pub at: String,
+    /// From 1; filled in by whoever knows the text.
+    pub line: usize,
+    pub what: String,
+    pub hint: String,
+    pub fix: Vec<Change>,
+}
+
+/// A right that is given, and why it is needed; or that none is known.
+#[derive(Debug, Clone)]
+pub struct Right {
+    pub document: usize,
+    pub at: String,
+    pub line: usize,
+    pub container: String,
+    pub right: String,
+    pub why: Option<&'static str>,
+}
+
+/// A switch, and the place that sets it.
+#[derive(Debug, Clone, Default)]
+pub struct Flag {
+    pub on: bool,
+    pub at: Option<String>,
+}
+
+/// A variable of a container.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    pub name: String,
+    /// None where it comes from somewhere else: a secret, the caller's environment.
+    pub value: Option<String>,
+    /// Whether the document says it in a form that the platform refuses, such as an unquoted `true`.
+    pub mistyped: bool,
+    pub at: String,
+}
+
+/// A path of the host in a container.
+#[derive(Debug, Clone)]
+pub struct Mount {
+    pub host: String,
+    pub path: String,
+    pub writable: bool,
+    /// Mounts made in the container reach the host.
+    pub propagates: bool,
+    pub at: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub name: String,
+    pub role: Role,
+    pub image: String,
+    /// Pointer of the container itself.
+    pub at: String,
+    pub variables: Vec<Variable>,
+    pub capabilities: Vec<(String, String)>,
+    pub privileged: Flag,
+    /// No AppArmor profile.
+    pub unconfined: Flag,
+    /// No seccomp profile.
+    pub unfiltered: Flag,
+    /// The host's control groups; outside Docker always.
+    pub host_cgroup: Flag,
+    pub user: Option<(i64, String)>,
+    pub mounts: Vec<Mount>,
+    pub ports: Vec<i64>,
+    /// None where the platform has no such option or the container must write.
+    pub read_only_root: Option<bool>,
+    pub escalates: bool,
+    /// The part of a network name that joins it to another container, for Compose.
+    pub network: Option<String>,
+}
+
+impl Container {
+    /// What a variable is set to in the document; None where it is not set or comes from elsewhere.
+    pub fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables.iter().rev().find(|variable| variable.name == name)
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.variable(name)?.value.as_deref()
+    }
+
+    pub fn is_on(&self, name: &str) -> Option<bool> {
+        self.text(name).map(|text| Value::Str(text.into()).as_bool() == Some(true))
+    }
+}
+
+/// Containers that run together: a pod, a task, a set of services.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    pub document: usize,
+    pub platform: Platform,
+    pub name: String,
+    pub namespace: Option<String>,
+    pub at: String,
+    pub host_pid: Flag,
+    pub host_network: Flag,
+    pub host_ipc: Flag,
+    /// Whether its containers reach one another by 127.0.0.1; None where each says so itself.
+    pub shares_loopback: Option<bool>,
+    pub containers: Vec<Container>,
+    /// Settings in files that stand in the same text (ConfigMaps), as `path` to text.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Workload {
+    /// A setting of the Agent, from the variables of its containers, then from files.
+    pub fn setting(&self, path: &str) -> Option<&str> {
+        let name = variable(path);
+        let said = self.containers.iter().filter(|c| c.role.sends()).find_map(|c| c.text(&name));
+        said.or_else(|| self.settings.iter().find(|(p, _)| p == path).map(|(_, value)| value.as_str()))
+    }
+
+    pub fn is_on(&self, path: &str) -> Option<bool> {
+        self.setting(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
+    }
+
+    /// The features that are on.
+    pub fn features(&self) -> Vec<Feature> {
+        let on = |path: &str| self.is_on(path) == Some(true);
+        let mut features = vec![Feature::Core];
+        if on("logs_enabled") {
+            features.push(Feature::Logs);
+        }
+        let traces = self.containers.iter().any(|container| container.role == Role::Trace);
+        if self.is_on("apm_config.enabled").unwrap_or(traces) || traces {
+            features.push(Feature::Apm);
+        }
+        if self.cws() {
+            features.push(Feature::Cws);
+        }
+        if on("compliance_config.enabled") {
+            features.push(Feature::Compliance);
+        }
+        if self.fips() {
+            features.push(Feature::Fips);
+        }
+        if on("dogstatsd_origin_detection") {
+            features.push(Feature::OriginDetection);
+        }
+        features
+    }
+
+    /// Whether any of its containers, or a file, turns a setting on.
+    fn anywhere(&self, path: &str) -> bool {
+        let name = variable(path);
+        let senders = || self.containers.iter().filter(|container| container.role.sends());
+        senders().any(|container| container.is_on(&name) == Some(true))
+            || senders().all(|container| container.variable(&name).is_none()) && self.is_on(path) == Some(true)
+    }
+
+    pub fn cws(&self) -> bool {
+        self.anywhere("runtime_security_config.enabled")
+    }
+
+    pub fn fips(&self) -> bool {
+        self.anywhere("fips.enabled")
+    }
+
+    pub fn of(&self, role: Role) -> Option<&Container> {
+        self.containers.iter().find(|container| container.role == role)
+    }
+}
+
+/// The variable that sets the Agent's setting at a path (Agent: `DD_`, dots as `_`; traces leave out `CONFIG`).
+pub fn variable(path: &str) -> String {
+    let path = match path.strip_prefix("apm_config.") {
+        Some(rest) => format!("apm_{rest}"),
+        None => path.to_owned(),
+    };
+    format!("DD_{}", path.replace(['.', '-'], "_").to_ascii_uppercase())
+}

@@ -1,0 +1,136 @@
+//! What stands beside the pods in manifests: rights in the cluster, namespaces, secrets; and the Pod Security Standards.
+
+use super::capabilities::Platform;
+use super::model::{Finding, Workload};
+use super::read::{Place, kubernetes::objects};
+use super::rules::finding;
+use crate::config::yaml::Value;
+use crate::config::yaml::places::{Change, token};
+use crate::secret::Secret;
+
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+/// Capabilities that the baseline level allows.
+const BASELINE: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Which level of the Pod Security Standards a pod meets, and what keeps it from the next.
+pub fn standard(workload: &Workload) -> (&'static str, Vec<String>) {
+    let mut against = Vec::new();
+    let mut say = |on: bool, what: &str| {
+        if on && !against.iter().any(|known| known == what) {
+            against.push(what.to_owned());
+        }
+    };
+    say(workload.host_pid.on, "hostPID");
+    say(workload.host_network.on, "hostNetwork");
+    say(workload.host_ipc.on, "hostIPC");
+    for container in &workload.containers {
+        say(!container.mounts.is_empty(), "hostPath volumes");
+        say(container.privileged.on, "privileged");
+        say(container.unconfined.on, "AppArmor unconfined");
+        say(container.unfiltered.on, "seccomp unconfined");
+        for (name, _) in &container.capabilities {
+            say(!BASELINE.contains(&name.as_str()), &format!("capability {}", name.escape_debug()));
+        }
+    }
+    if !against.is_empty() {
+        return ("privileged", against);
+    }
+    for container in &workload.containers {
+        let name = container.name.escape_debug();
+        if container.escalates {
+            against.push(format!("{name}: allowPrivilegeEscalation is not false"));
+        }
+        if container.user.as_ref().is_none_or(|(user, _)| *user == 0) {
+            against.push(format!("{name}: runs as root"));
+        }
+    }
+    (if against.is_empty() { "restricted" } else { "baseline" }, against)
+}
+
+pub fn check(
+    document: &Value,
+    number: usize,
+    workloads: &[Workload],
+    found: &mut Vec<Finding>,
+    secrets: &mut Vec<Secret>,
+) {
+    for object in objects(document) {
+        let name = object.text("metadata/name").unwrap_or("").escape_debug().to_string();
+        match object.text("kind").unwrap_or("") {
+            kind @ ("ClusterRole" | "Role") => role(&object, kind == "ClusterRole", &name, number, found),
+            "ClusterRoleBinding" | "RoleBinding" => {
+                let ours =
+                    object.items("subjects").iter().any(|s| s.text("name").is_some_and(|n| n.contains("datadog")));
+                if object.text("roleRef/name") == Some("cluster-admin") && (ours || name.contains("datadog")) {
+                    let at = format!("{}/roleRef/name", object.at);
+                    let what = format!("{name} gives all rights in the cluster");
+                    let fix = vec![Change::Put(at.clone(), Value::Str("datadog-agent".into()))];
+                    found.push(finding("rbac-wide", number, at, what, fix));
+                }
+            }
+            "Secret" => {
+                for data in ["stringData", "data"] {
+                    for (key, value) in object.entries(data) {
+                        let plain = value.value.as_str().is_some_and(|text| !text.is_empty());
+                        if plain && super::rights::is_secret(&key.replace('-', "_")) {
+                            secrets.extend(value.value.as_str().map(Secret::new));
+                            let what = format!("the Secret {name} holds {} itself", key.escape_debug());
+                            let fix = vec![Change::Put(value.at.clone(), Value::Str(String::new()))];
+                            found.push(finding("secret-manifest", number, value.at, what, fix));
+                        }
+                    }
+                }
+            }
+            "Namespace" => {
+                let at = format!("{}/metadata/labels/{}", object.at, token(ENFORCE));
+                let level = document.at(&at).and_then(Value::as_str).unwrap_or("privileged");
+                let above = |workload: &&Workload| {
+                    let inside = workload.namespace.as_deref() == object.text("metadata/name");
+                    let reached = standard(workload).0;
+                    inside && workload.platform == Platform::Kubernetes && reached != "restricted" && reached != level
+                };
+                if let Some(workload) = workloads.iter().find(above).filter(|_| level != "privileged") {
+                    let (reached, _) = standard(workload);
+                    let what =
+                        format!("the namespace {name} takes pods of level {level}, and {} is {reached}", workload.name);
+                    let fix = vec![Change::Put(at.clone(), Value::Str("privileged".into()))];
+                    found.push(finding("namespace-level", number, at, what, fix));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn role(object: &Place, whole_cluster: bool, name: &str, number: usize, found: &mut Vec<Finding>) {
+    for rule in object.items("rules") {
+        let says = |key: &str, word: &str| rule.texts(key).iter().any(|(text, _)| text == word);
+        let gone = || vec![Change::Remove(rule.at.clone())];
+        let wide = ["verbs", "resources", "apiGroups"].into_iter().find(|key| says(key, "*"));
+        if let Some(key) = wide {
+            let at = format!("{}/{key}", rule.at);
+            found.push(finding("rbac-wide", number, at, format!("{name} has all {key} (*)"), gone()));
+        } else if whole_cluster && says("resources", "secrets") && rule.items("resourceNames").is_empty() {
+            let only = rule.items("resources").len() == 1;
+            let secrets = rule.texts("resources").into_iter().find(|(text, _)| text == "secrets");
+            let at = secrets.map_or(rule.at.clone(), |(_, at)| at);
+            let fix = if only { gone() } else { vec![Change::Remove(at.clone())] };
+            found.push(finding("rbac-secrets", number, at, format!("{name} reads every secret of the cluster"), fix));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Compose files; `docker run` and `docker inspect` are brought into their form.
+
+use crate::config::yaml::Value;
+
+use super::super::capabilities::{Platform, Role};
+use super::super::model::{Container, Flag, Mount, Variable, Workload};
+use super::{Place, capability, role, whole, written};
+
+/// The services of a document, as one set.
+pub fn workload(document: &Value, number: usize) -> Option<Workload> {
+    let root = Place::root(document);
+    let mut services = root.entries("services");
+    services.retain(|(_, service)| matches!(service.value, Value::Map(_)));
+    let mut containers: Vec<Container> = services.iter().map(|(name, service)| container(name, service)).collect();
+    whole(&mut containers);
+    let agent = containers.iter().position(|container| container.role.sends())?;
+    let service = &services[agent].1;
+    Some(Workload {
+        document: number,
+        platform: Platform::Docker,
+        name: format!("service {}", services[agent].0),
+        namespace: None,
+        at: service.at.clone(),
+        host_pid: service.says("pid", "host"),
+        host_network: service.says("network_mode", "host"),
+        host_ipc: service.says("ipc", "host"),
+        shares_loopback: None,
+        containers,
+        settings: Vec::new(),
+    })
+}
+
+fn container(name: &str, place: &Place) -> Container {
+    let image = place.text("image").unwrap_or("");
+    let called = place.text("container_name").unwrap_or(name);
+    let options = place.texts("security_opt");
+    let option = |words: [&str; 2]| {
+        let found = options.iter().find(|(text, _)| words.contains(&text.as_str()));
+        Flag { on: found.is_some(), at: found.map(|(_, at)| at.clone()) }
+    };
+    let port = |port: &Place| match port.value {
+        Value::Map(_) => port.int("target").map(|(n, _)| n),
+        // The first of a range stands for all.
+        other => written(other).rsplit(':').next()?.split(['/', '-']).next()?.parse().ok(),
+    };
+    let role = match role(image, name, "") {
+        Role::Other => role(image, called, ""),
+        role => role,
+    };
+    Container {
+        name: name.to_owned(),
+        role,
+        image: image.to_owned(),
+        at: place.at.clone(),
+        variables: variables(place),
+        capabilities: place.texts("cap_add").into_iter().map(|(name, at)| (capability(&name), at)).collect(),
+        privileged: place.flag("privileged"),
+        unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
+        unfiltered: option(["seccomp:unconfined", "seccomp=unconfined"]),
+        host_cgroup: place.says("cgroup", "host"),
+        user: place.int("user"),
+        mounts: place.items("volumes").iter().filter_map(mount).collect(),
+        ports: place.items("ports").iter().filter_map(port).collect(),
+        read_only_root: None,
+        escalates: !options.iter().any(|(text, _)| text.starts_with("no-new-privileges")),
+        network: place.text("network_mode").map(str::to_owned),
+    }
+}
+
+/// A map, or a list of `NAME=value`; without a value it comes from the caller's environment.
+fn variables(place: &Place) -> Vec<Variable> {
+    let mut found: Vec<Variable> = Vec::new();
+    for (name, value) in place.entries("environment") {
+        let text = (*value.value != Value::Null).then(|| written(value.value)).filter(|text| !is_reference(text));
+        found.push(Variable { name: name.to_owned(), value: text, mistyped: false, at: value.at });
+    }
+    for item in place.items("environment") {
+        let text = written(item.value);
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text.as_str(), None),
+        };
+        let value = value.filter(|text| !is_reference(text)).map(str::to_owned);
+        found.push(Variable { name: name.to_owned(), value, mistyped: false, at: item.at });
+    }
+    found
+}
+
+/// `$NAME` or `${NAME…}`: Compose takes it from the caller's environment.
+fn is_reference(text: &str) -> bool {
+    text.starts_with('$') && !text.starts_with("$$")
+}
+
+fn mount(place: &Place) -> Option<Mount> {
+    let (host, path, writable, propagates) = match place.value {
+        Value::Str(text) => {
+            let mut parts = text.split(':');
+            let (host, path) = (parts.next()?, parts.next()?);
+            let options: Vec<&str> = parts.next().unwrap_or("").split(',').collect();
+            (host, path, !options.contains(&"ro"), options.iter().any(|o| ["shared", "rshared"].contains(o)))
+        }
+        _ => {
+            let propagation = place.text("bind/propagation").unwrap_or("");
+            let propagates = ["shared", "rshared"].contains(&propagation);
+            (place.text("source")?, place.text("target")?, !place.flag("read_only").on, propagates)
+        }
+    };
+    // Anything else is the name of a volume.
+    let is_path = host.starts_with(['/', '.', '~']);
+    is_path.then(|| Mount { host: host.into(), path: path.into(), writable, propagates, at: place.at.clone() })
+}

@@ -1,0 +1,141 @@
+//! Real Ansible over real ssh brings hosts to the state, in one task each.
+
+use super::common::*;
+use super::secrets::{files_with, no_process_shows};
+use crate::lab::{Controller, Host, KEY, Suite, Tree, USER};
+use serde_json::json;
+use std::process::Command;
+
+/// What logging in and sudo leave, whatever is run.
+pub(super) fn tree_of(host: &Host) -> Tree {
+    host.quiet_tree().without(&["/var/log/lastlog", "/var/log/btmp", "/var/lib/sudo", "/run/utmp"])
+}
+
+/// Hosts of these suites, booted side by side, as h1, h2 and so on.
+pub(super) fn boot(controller: &mut Controller, suites: &[Suite]) -> Vec<(String, Host)> {
+    let boot = |suite: &Suite| {
+        let suite = *suite;
+        std::thread::spawn(move || Host::fresh(suite).with_layer("ssh").boot())
+    };
+    let threads: Vec<_> = suites.iter().map(boot).collect();
+    let hosts: Vec<Host> = threads.into_iter().map(|thread| thread.join().expect("a host")).collect();
+    let named: Vec<(String, Host)> = (1..).map(|n| format!("h{n}")).zip(hosts).collect();
+    for (name, host) in &named {
+        controller.add(name, host);
+    }
+    named
+}
+
+#[test]
+fn ansible_brings_hosts_to_the_state_in_one_task() {
+    let mut controller = Controller::new("newest").expect("Ansible");
+    let hosts = boot(&mut controller, &[Suite::Trixie, Suite::El9]);
+    let names: Vec<&str> = hosts.iter().map(|(name, _)| name.as_str()).collect();
+    let task = controller.task("ddinstall", controller.asked(json!({})), json!({}));
+
+    // Check mode: all is shown, nothing is written, and nothing stays.
+    let before: Vec<Tree> = hosts.iter().map(|(_, host)| tree_of(host)).collect();
+    let play = controller.run(&[], &task, &["--check", "--diff"]).exits(0).each(&names, 1);
+    for text in
+        ["+deb [signed-by=", "+++ b/etc/yum.repos.d/datadog.repo", "# fips.enabled: true", "# api_key: ********"]
+    {
+        assert!(play.output.contains(text), "{text}\n{}", play.output);
+    }
+    for ((_, host), before) in hosts.iter().zip(&before) {
+        let changes = tree_of(host).changes_since(before);
+        assert!(changes.is_empty(), "{changes:#?}");
+        assert!(host.all_requests().is_empty());
+    }
+
+    // The real run, with everything that Ansible can say, and a look at all processes.
+    let (play, sample) = hosts[0].1.sampling(|| controller.run(&[], &task, &["-vvv", "--diff"]));
+    let play =
+        play.exits(0).each(&names, 1).says("\"binary\": \"/usr/local/bin/ddinstall\"").says("\"id\": \"proxy.ports\"");
+    assert!(!play.output.contains(KEY), "{}", play.output);
+    no_process_shows(&sample, KEY);
+    assert!(sample.in_environments(KEY).is_empty(), "{:#?}", sample.in_environments(KEY));
+    assert!(controller.files_with(KEY).is_empty(), "{:?}", controller.files_with(KEY));
+    for (name, host) in &hosts {
+        assert_eq!(files_with(host, KEY), [(DATADOG.to_owned(), 0o640)], "{name}");
+        assert!(!host.sh("journalctl --no-pager -o verbose").contains(KEY), "{name}");
+        assert!(!host.exists(&format!("/home/{USER}/.ansible")), "{name}");
+        assert_eq!(
+            (host.owner("/usr/local/bin/ddinstall"), host.mode("/usr/local/bin/ddinstall")),
+            ("root:root".into(), 0o755)
+        );
+        host.verify().exits(0);
+    }
+
+    // Again: nothing to do, nothing touched.
+    let before: Vec<Tree> = hosts.iter().map(|(_, host)| tree_of(host)).collect();
+    let play = controller.run(&[], &task, &["--diff"]).exits(0).each(&names, 0);
+    println!(
+        "fleet: a second run of Ansible {} over {} hosts: {:.2} s",
+        controller.version(),
+        names.len(),
+        play.seconds
+    );
+    controller.run(&[], &task, &["--check"]).exits(0).each(&names, 0);
+    for ((_, host), before) in hosts.iter().zip(&before) {
+        assert!(tree_of(host).changes_since(before).is_empty());
+    }
+
+    // Drift on one host: that one is repaired, and its change is shown.
+    let drifted = &hosts[1].1;
+    drifted.sh("sed -i 's/^  enabled: true/  enabled: false/' /etc/datadog-agent/system-probe.yaml; systemctl stop datadog-fips-proxy");
+    let verify = controller.task("ddinstall_facts", json!({"results": controller.path("results")}), json!({}));
+    controller.run(&[], &verify, &[]).exits(0).each(&names, 0);
+    let report = |code: i32| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_ddinstall")).arg("report").arg(controller.path("results")).output();
+        let output = output.expect("ddinstall");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        text
+    };
+    let text = report(9);
+    assert!(text.contains("2 hosts: 1 as asked") && text.contains("1 host: h2 (lab-host)"), "{text}");
+    let play = controller.run(&[], &task, &["--diff"]).exits(0).says("+  enabled: true");
+    assert_eq!((play.count("h1", "changed"), play.count("h2", "changed")), (0, 1), "{}", play.output);
+    controller.run(&[], &verify, &[]).exits(0);
+    assert!(report(0).starts_with("2 hosts: 2 as asked"));
+
+    // A mistake is told with what to do, and without the key; so is a host that cannot be what is asked.
+    let wrong =
+        controller.task("ddinstall", controller.asked(json!({"site": "datadoghq.eu", "api_key": KEY})), json!({}));
+    let play = controller.run(&["h1"], &wrong, &["-vvv"]).exits(2).says("to do: ").says("state: nothing was changed");
+    assert!(
+        play.output.contains("site") && !play.output.replace(&wrong.to_string(), "").contains(KEY),
+        "{}",
+        play.output
+    );
+    let mistakes = [
+        (json!({"api_kye": "x"}), "api_kye"),
+        (json!({"agent_minor_version": 58.1}), "put it in quotes"),
+        (json!({"source": "/nowhere"}), "cannot read /nowhere"),
+        (json!({"settings": {"nothing": 1}}), "nothing is not a setting"),
+    ];
+    let mut wrong = task.clone();
+    let tasks = mistakes.iter().map(|(options, _)| {
+        let mut one = controller.task("ddinstall", controller.asked(options.clone()), json!({}))["tasks"][0].clone();
+        one["ignore_errors"] = json!(true);
+        one
+    });
+    wrong["tasks"] = tasks.collect();
+    let play = controller.run(&["h1"], &wrong, &[]).exits(0);
+    for (_, says) in &mistakes {
+        assert!(play.output.contains(says), "{says}\n{}", play.output);
+    }
+
+    // What the module does, by hand, with wrong input.
+    let piped = |args: &[&str], text: String| {
+        hosts[0].1.ddinstall(&[&["plan", "--file", "-"], args].concat()).stdin(text).run()
+    };
+    let right = format!("{{\"api_key\": \"{KEY}\", \"env\": \"lab\"}}\n");
+    piped(&["--detailed-exitcode"], right.clone()).exits(20).says("env: lab");
+    piped(&["--api-key-file", "-"], right).exits(2).says("standard input holds the settings");
+    piped(&[], String::new()).exits(0).says("Nothing to do");
+    piped(&[], format!("x: '{}'", "y".repeat(2 << 20))).exits(2).says("larger than 1 MiB");
+    let run = piped(&[], format!("api_key: {KEY}\n\tx: 1\n")).exits(2).says("--file -");
+    assert!(!run.stdout.contains(KEY) && !run.stderr.contains(KEY), "{run}");
+}
