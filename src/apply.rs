@@ -236,10 +236,12 @@ impl Run<'_> {
             self.receipt.proxy_examples.push(written);
         }
         self.receipt.intend(host, step.describe(), undo.clone())?;
-        // Folders that are missing on the way belong to the owner of the file.
+        // Folders that are missing on the way belong to the owner of the file, but for a program: who owns its folder can
+        // put another one in its place.
+        let owner = if file.rights.mode & 0o111 != 0 { (0, 0) } else { (file.rights.uid, file.rights.gid) };
         for folder in undo.iter().rev() {
             if let Undo::RemoveFolder { path } = folder {
-                let to = Attributes { uid: file.rights.uid, gid: file.rights.gid, mode: 0o755 };
+                let to = Attributes { uid: owner.0, gid: owner.1, mode: 0o755 };
                 host.make_dir(path, &to)?;
             }
         }

@@ -13,7 +13,7 @@ use crate::host::services::{self, Init};
 use crate::host::sockets::{self, Listener};
 use crate::host::units::{self, UnitState};
 use crate::host::users::Users;
-use crate::host::{Attributes, Host, Stored, system, users};
+use crate::host::{Attributes, FileKind, Host, Stored, system, users};
 use crate::packages::{Installed, Manager};
 use crate::types::{Flavor, Profile, Version};
 
@@ -43,6 +43,8 @@ pub struct Current {
     pub files: BTreeMap<&'static str, Seen>,
     /// The YAML files among them, parsed once.
     documents: BTreeMap<&'static str, std::result::Result<Document, Refusal>>,
+    /// The program that the wished one is a copy of.
+    pub program: Option<Vec<u8>>,
     /// (uid, gid) of `dd-agent`, once its package has made it.
     pub agent_user: Option<(u32, u32)>,
     /// Memberships (user, group) that are there.
@@ -83,12 +85,17 @@ impl Current {
                 documents.entry(path).or_insert_with(|| yaml::load(&stored.bytes));
             }
         }
+        let program = desired.files.iter().find_map(|wish| match &wish.content {
+            Content::Program(from) => Some(program(host, from.as_deref())),
+            _ => None,
+        });
         let users = Users::read(host)?;
         let memberships = desired.memberships.iter().filter(|(user, group)| users.is_member(user, group)).copied();
         Ok(Current {
             packages,
             files,
             documents,
+            program: program.transpose()?,
             agent_user: users.user(AGENT_USER).map(|user| (user.uid, user.gid)),
             memberships: memberships.collect(),
             ..Current::default()
@@ -209,6 +216,27 @@ fn see(host: &Host, path: &str) -> Result<Seen> {
         Ok(None) => Ok(Seen::Absent),
         Err(failure) if failure.is_denied() => Ok(Seen::Denied(failure.to_string())),
         Err(failure) => Err(refused(failure.into())),
+    }
+}
+
+/// The bytes of a program that is to be copied: this one, or one that the operator names and nobody else can change.
+fn program(host: &Host, from: Option<&str>) -> Result<Vec<u8>> {
+    const LIMIT: u64 = 256 << 20;
+    let Some(path) = from else { return system::own_program() };
+    let name = "DD_SECRET_BACKEND_HELPER";
+    let refuse = |why: String| Err(Error::new(Kind::Usage, format!("{name}: {path}: {why}")));
+    match host.meta(path)? {
+        None => return refuse("no such file".into()),
+        Some(meta) if meta.len > LIMIT => return refuse("is larger than 256 MiB".into()),
+        Some(meta) if meta.kind == FileKind::File && meta.mode & 0o022 != 0 => {
+            return refuse(format!("mode {:04o}: others may write to it: chmod go-w", meta.mode));
+        }
+        Some(_) => {}
+    }
+    match host.read(path)? {
+        Some(stored) if stored.bytes.is_empty() => refuse("is empty".into()),
+        Some(stored) => Ok(stored.bytes),
+        None => refuse("no such file".into()),
     }
 }
 

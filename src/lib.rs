@@ -26,6 +26,7 @@ pub mod render;
 pub mod review;
 // Floor 5
 pub mod current;
+pub mod secrets;
 pub mod step;
 // Floor 6
 pub mod plan;

@@ -12,6 +12,7 @@ use crate::plan::{self, Context, Plan};
 use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
+use crate::secrets;
 use crate::step::Step;
 use crate::supply;
 use crate::support;
@@ -84,6 +85,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
     let manager = Manager::of(host)?;
     let Looked { facts, receipt, asked, desired, current, mut notes } = look(host, request, online)?;
     prerequisites::request(request, &asked, facts.profile, &current)?;
+    notes.extend(secrets::needs::check(host, request, &asked, facts.profile, &current)?);
     prerequisites::flavors(&asked, &current, manager)?;
     let agent = asked.flavor().package();
     let mut context = Context {

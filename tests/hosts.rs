@@ -30,6 +30,7 @@ mod hosts {
     mod rollback;
     mod rpm;
     mod second_run;
+    mod secret_backend;
     mod secrets;
     mod services;
     mod settings;

@@ -95,7 +95,7 @@ fn meaning(given: &Given) -> String {
         given.request().unwrap_or_else(|e| panic!("{:?} {:?}: {e} {:?}", given.variables, given.flags, e.detail));
     let wanted = desired(&request, Some("7.78.1"));
     let (pins, sources) = ((&request.agent_pin, &request.proxy_pin), &request.sources);
-    let keeps = (request.keep_on_failure, request.keep_binary);
+    let keeps = (request.keep_on_failure, request.keep_binary, request.profile, request.no_key, request.clean);
     let run = (request.upgrade, request.hold, request.allow_downgrade, request.allow_fips_off, keeps);
     let key = request.api_key.as_ref().map(|key| key.reveal().to_owned());
     format!("{wanted:#?} {pins:?} {sources:?} {run:?} {:?} {key:?}", request.reset_proxy_config)
@@ -118,6 +118,7 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("agent_flavor", _) => ("datadog-dogstatsd", "datadog-dogstatsd", &["agent", "datadog"]),
         ("agent_major_version", _) => ("7", "7", &["6", "8", "seven"]),
         ("agent_dist_channel", _) => ("beta", "Beta", &["nightly", "weekly"]),
+        ("profile", _) => ("container", "container", &["pod"]),
         ("on_failure", _) => ("keep", "keep", &["stop"]),
         ("min_tls_version", _) => ("tlsv1.3", "tlsv1.3", &["tlsv1.0", "1.2"]),
         (_, Type::Choice(_)) => panic!("{}: no sample", setting.key),
@@ -128,6 +129,11 @@ fn sample(setting: &Setting) -> (&'static str, &'static str, &'static [&'static 
         ("ca_file", _) => ("/ca.pem", "/ca.pem", &["/nowhere", "/key"]),
         ("proxy", _) => ("proxy:3128", "http://proxy:3128/", &["socks5h://proxy:1", "http://"]),
         (_, Type::Seconds(_)) => ("7", "7", &["-1", "1.5", "soon", "999999"]),
+        (_, Type::Bytes) => ("2048", "2048", &["0", "-1", "1.5", "1k", "999999999"]),
+        (_, Type::Words) => ("read /x a,b", "[read, /x, 'a,b']", &["a\nb", "x ENC[y]"]),
+        ("secret_backend_command" | "secret_backend_helper" | "secret_backend_folder", _) => {
+            ("/opt/helper", "/opt/helper", &["helper", "ENC[x]", "./a"])
+        }
         (_, Type::Paths) => ("/a.deb,/b.deb", "[/a.deb, /b.deb]", &["a\nb"]),
         ("repo_url" | "apt_url" | "yum_url" | "keys_url", _) => {
             ("mirror.example.org", "mirror.example.org", &["a b", "x [trusted=yes]"])
@@ -176,6 +182,9 @@ fn flags_beat_variables_and_variables_beat_the_file() {
             Type::Text if setting.key == "yum_version_path" => "stable/7",
             Type::Address if setting.key.ends_with("_url") => "other.example.org",
             Type::Seconds(_) => "9",
+            Type::Bytes => "9",
+            Type::Words => "x y",
+            Type::Path if setting.key.starts_with("secret_") => "/other",
             Type::Paths => "/c.deb",
             Type::Text | Type::Word => "other",
             Type::List if setting.key != "repo_key_fingerprints" => "x:y",
@@ -299,6 +308,35 @@ fn a_file_that_others_may_read_holds_no_secret() {
     let mut open = Given::default().file("api_key: ENC[key]\ntags: [a:b]\nset: {datadog: {x.password: 'ENC[x]'}}\n");
     open.mode = 0o644;
     assert!(open.request().is_ok());
+}
+
+#[test]
+fn page_secret_settings_and_system_probe_take_no_handles() {
+    let folder = Given::default().variable("DD_SECRET_BACKEND_FOLDER", "/run/secrets");
+    for (given, says) in [
+        (Given::default().flag("--set=datadog:secret_backend_config.token='ENC[x]'"), "can hold none"),
+        (Given::default().flag("--set=system-probe:network_config.x='ENC[x]'"), "system-probe resolves no"),
+        (Given::default().file("set: {system-probe: {a: [b, 'ENC[x]']}}\n"), "system-probe resolves no"),
+        (Given::default().variable("DD_SECRET_BACKEND_TYPE", "ENC[x]"), "can hold none"),
+        (Given::default().variable("DD_LOGS_ENABLED", "ENC[x]"), "neither on"),
+        (Given::default().variable("DD_SECRET_BACKEND_TIMEOUT", "ENC[x]"), "no number of seconds"),
+        (folder.clone().variable("DD_SECRET_BACKEND_HELPER", "/x"), "there is one helper"),
+        (folder.clone().variable("DD_SECRET_BACKEND_ARGUMENTS", "x"), "not together with DD_SECRET_BACKEND_FOLDER"),
+        (folder.clone().variable("DD_NO_AGENT_INSTALL", "1"), "belongs to dd-agent"),
+    ] {
+        let mistakes = given.mistakes();
+        assert!(mistakes.len() == 1 && mistakes[0].contains(says), "{says}: {mistakes:?}");
+    }
+    // Wherever a secret is, a handle is taken, from every source.
+    let json = "ENC[{\"env\": \"prod\"}]";
+    for key in ["api_key", "app_key", "private_action_runner_private_key", "proxy_https", "url"] {
+        let setting = row(key);
+        let by_variable = Given::default().variable(setting.variables[0], json);
+        let mut by_file = Given::default().file(format!("{key}: '{json}'\n"));
+        by_file.mode = 0o644;
+        assert_eq!(meaning(&by_variable), meaning(&by_file), "{key}");
+        assert_ne!(meaning(&by_variable), meaning(&Given::default()), "{key}");
+    }
 }
 
 #[test]

@@ -8,10 +8,13 @@ use ddinstall::error::{Error, Kind};
 use ddinstall::event::Events;
 use ddinstall::host::Host;
 use ddinstall::packages::{Access, Session};
-use ddinstall::prepare::{Prepared, prepare};
+use ddinstall::prepare::{self, Looked, Prepared, prepare};
 use ddinstall::request::{Inputs, Request};
+use ddinstall::secrets::handles::{self, Judged, Origin};
+use ddinstall::secrets::needs;
 use ddinstall::settings::File;
 use ddinstall::step::Step;
+use ddinstall::types::Profile;
 
 struct Root(tempfile::TempDir);
 
@@ -51,14 +54,18 @@ impl Root {
         fs::set_permissions(&path, mode).expect("chmod");
     }
 
-    fn plan(&self, variables: &[(&str, &str)], sets: &[&str]) -> Result<Prepared, Error> {
-        let request = Request::new(Inputs {
+    fn request(variables: &[(&str, &str)], sets: &[&str]) -> Result<Request, Error> {
+        Request::new(Inputs {
             variables: variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
             flags: vec![],
             sets: sets.iter().map(|set| set.to_string()).collect(),
             file: None,
             read: &|_| Err("none".into()),
-        })?;
+        })
+    }
+
+    fn plan(&self, variables: &[(&str, &str)], sets: &[&str]) -> Result<Prepared, Error> {
+        let request = Root::request(variables, sets)?;
         let host = Host::new(self.0.path()).expect("a host");
         let session = Session {
             image: false,
@@ -70,6 +77,14 @@ impl Root {
             cancel: &AtomicBool::new(false),
         };
         prepare(session, &request, false)
+    }
+
+    /// What a host's run needs of the secret backend: a folder is an image, where it may come later.
+    fn backend_on_a_host(&self, variables: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+        let request = Root::request(variables, &[])?;
+        let host = Host::new(self.0.path()).expect("a host");
+        let Looked { asked, current, .. } = prepare::look(&host, &request, false)?;
+        needs::check(&host, &request, &asked, Profile::Host, &current)
     }
 
     /// The text that the plan gives a file; None: it does not touch it.
@@ -286,4 +301,101 @@ fn all_sources_give_the_same_steps() {
         assert_eq!(by_variable, by_flag, "{key}");
         assert_eq!(by_variable, by_file, "{key}");
     }
+}
+
+#[test]
+fn page_handles_are_written_to_yaml_so_that_they_read_back() {
+    let json = r#"ENC[{"env": "prod", "check": "postgres", "id": "user_password"}]"#;
+    let handles = [
+        "ENC[api_key]",
+        "ENC[user_array[1234]]",
+        json,
+        "ENC[db_%%host%%]",
+        "ENC[a # b]",
+        "ENC[it's: \"x\", \\n]",
+        "ENC[鍵]",
+        "ENC[ x ]",
+        "ENC[]",
+    ];
+    for handle in handles {
+        let root = Root::new(&[AGENT]);
+        root.write(datadog(), "api_key: old # mine\nsnmp:\n  x: 1\n");
+        let variables = [("DD_API_KEY", handle), ("DD_PROXY_HTTPS", handle), ("DD_SECRET_BACKEND_TYPE", "file.yaml")];
+        let set = format!("datadog:snmp.password='{}'", handle.replace('\'', "''"));
+        let text = root.settle(datadog(), &variables, &[&set]);
+        assert!(text.contains("# mine"), "{text}");
+        let yaml: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+        assert_eq!((&yaml["api_key"], &yaml["snmp"]["password"]), (&handle.into(), &handle.into()), "{text}");
+        assert_eq!(yaml["proxy"]["https"], handle);
+        let found = handles::in_yaml(text.as_bytes(), Origin::Main).expect("handles");
+        let wanted = handle.strip_prefix("ENC[").and_then(|h| h.strip_suffix(']')).expect("a handle");
+        let is = |found: &handles::Found| matches!(&found.judged, Judged::Handle { handle, .. } if handle == wanted);
+        assert_eq!(found.iter().filter(|found| is(found)).count(), 3, "{text}\n{found:?}");
+    }
+}
+
+#[test]
+fn page_the_backend_is_set_in_datadog_yaml() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\nsecret_backend_arguments:\n  - old\n");
+    let variables = [
+        ("DD_SECRET_BACKEND_FOLDER", "/run/secrets"),
+        ("DD_SECRET_BACKEND_TIMEOUT", "5"),
+        ("DD_SECRET_BACKEND_OUTPUT_MAX_SIZE", "2048"),
+        ("DD_SECRET_BACKEND_SKIP_CHECKS", "1"),
+        ("DD_SECRET_BACKEND_REMOVE_TRAILING_LINE_BREAK", "yes"),
+    ];
+    fs::create_dir_all(root.path("/run/secrets")).expect("a folder");
+    let text = root.settle(datadog(), &variables, &[]);
+    let yaml: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
+    assert_eq!(yaml["secret_backend_command"], "/opt/ddinstall/secret-helper");
+    let arguments: serde_yaml::Value = serde_yaml::from_str("[secrets, read, /run/secrets]").expect("YAML");
+    assert_eq!(yaml["secret_backend_arguments"], arguments);
+    assert_eq!((&yaml["secret_backend_timeout"], &yaml["secret_backend_output_max_size"]), (&5.into(), &2048.into()));
+    assert_eq!(yaml["secret_backend_skip_checks"], true);
+    assert_eq!(yaml["secret_backend_remove_trailing_line_break"], true);
+}
+
+#[test]
+fn a_key_that_is_a_handle_needs_a_backend_that_the_agent_would_run() {
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: x\n");
+    let handle = ("DD_API_KEY", "ENC[key]");
+    let refused = |more: &[(&str, &str)]| {
+        let variables: Vec<(&str, &str)> = [&[handle], more].concat();
+        root.backend_on_a_host(&variables).err().map(|error| (error.kind, error.what))
+    };
+    let (kind, what) = refused(&[]).expect("refused");
+    assert!(root.plan(&[handle], &[]).is_ok(), "an image's backend may come when it is started");
+    assert!(kind == Kind::Usage && what.contains("no secret backend"), "{what}");
+    let (kind, what) = refused(&[("DD_SECRET_BACKEND_COMMAND", "/opt/helper")]).expect("refused");
+    assert!(kind == Kind::Prerequisite && what.contains("/opt/helper"), "{what}");
+    root.write("/opt/helper", "#!/bin/sh\n");
+    let (_, what) = refused(&[("DD_SECRET_BACKEND_COMMAND", "/opt/helper")]).expect("refused");
+    assert!(what.contains("'group' or 'others' have rights on it"), "{what}");
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(root.path("/opt/helper"), mode).expect("chmod");
+    };
+    mode(0o700);
+    assert_eq!(refused(&[("DD_SECRET_BACKEND_COMMAND", "/opt/helper")]), None);
+    mode(0o750);
+    let group = ("DD_SECRET_BACKEND_COMMAND_ALLOW_GROUP_EXEC_PERM", "on");
+    assert_eq!(refused(&[("DD_SECRET_BACKEND_COMMAND", "/opt/helper"), group]), None);
+    // The Agent's own backend, one in the file, and one in the environment of the units.
+    assert_eq!(refused(&[("DD_SECRET_BACKEND_TYPE", "file.yaml")]), None);
+    mode(0o700);
+    root.write("/etc/datadog-agent/environment", "DD_SECRET_BACKEND_COMMAND=/opt/helper\n");
+    assert_eq!(refused(&[]), None);
+    // Where the handle was in the file before, nothing is refused, and it is said.
+    let root = Root::new(&[AGENT]);
+    root.write(datadog(), "api_key: ENC[key]\n");
+    let notes = root.plan(&[("DD_TAGS", "a:b")], &[]).expect("a plan").notes.join("\n");
+    assert!(notes.contains("no secret backend"), "{notes}");
+    // A folder that others may write is no place for a helper.
+    root.write("/helper", "#!/bin/sh\n");
+    fs::create_dir_all(root.path("/opt")).expect("/opt");
+    fs::set_permissions(root.path("/opt"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("chmod");
+    let error = root.plan(&[("DD_SECRET_BACKEND_HELPER", "/helper")], &[]).err().expect("refused");
+    assert!(error.what.contains("mode 0777"), "{error}");
 }

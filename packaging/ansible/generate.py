@@ -39,6 +39,20 @@ def specification(setting):
     return spec
 
 
+def arguments(spec):
+    """The specification as Python, in lines that are not too long."""
+    text = ', '.join('%r: %r' % pair for pair in spec.items())
+    if len(text) < 110:
+        return text
+    lines = []
+    for name, value in spec.items():
+        if isinstance(value, list):
+            lines.extend(['%r: [' % name] + ['    %r,' % item for item in value] + ['],'])
+        else:
+            lines.append('%r: %r,' % (name, value))
+    return ''.join('\n        ' + line for line in lines) + '\n    '
+
+
 def sentence(text):
     """As a plain text of YAML; backticks are Ansible's C(…)."""
     text = re.sub(r'`([^`]*)`', lambda found: 'C(%s)' % found.group(1), text)
@@ -72,7 +86,7 @@ def main():
     here = Path(__file__).resolve().parent / 'plugins'
     if len(sys.argv) > 1:
         here = Path(sys.argv[1]) / 'plugins'
-    rows = ''.join('    %r: %r,\n' % (s['key'], specification(s)) for s in settings)
+    rows = ''.join('    %r: {%s},\n' % (s['key'], arguments(specification(s))) for s in settings)
     text = HEAD % 'The settings of ddinstall as an argument specification.' + 'SETTINGS = {\n%s}\n' % rows
     target = here / 'plugin_utils' / 'settings.py'
     target.parent.mkdir(parents=True, exist_ok=True)

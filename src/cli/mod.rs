@@ -3,6 +3,7 @@
 mod render;
 mod report;
 mod review;
+mod secrets;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -11,6 +12,7 @@ use crate::settings::{Setting, TABLE, Type};
 
 pub use report::Shape;
 pub use review::{Output, Review as ReviewArgs};
+pub use secrets::{Helper, Reading, Secrets, Trial};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub enum Action {
     },
     Render(Target, Options),
     Review(ReviewArgs),
+    Secrets(Secrets),
     ConfigGet {
         file: String,
         path: String,
@@ -121,14 +124,27 @@ pub fn parse(args: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Invoc
         "config" => config(sub)?,
         "render" => render::action(sub),
         "review" => review::action(sub),
+        "secrets" => Action::Secrets(secrets::action(sub).ok_or_else(|| {
+            command()
+                .error(clap::error::ErrorKind::MissingSubcommand, "secrets needs `check`, `list`, `test` or `read`")
+        })?),
         _ => Action::Install,
+    };
+    let sub = match name {
+        "secrets" => sub.subcommand().map_or(sub, |(_, below)| below),
+        _ => sub,
     };
     let json = sub.try_get_one::<String>("format").ok().flatten().is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };
     let quiet = sub.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
     let bare = matches!(
         action,
-        Action::Settings(_) | Action::Support(..) | Action::Report { .. } | Action::Review(_) | Action::Undo(_)
+        Action::Settings(_)
+            | Action::Support(..)
+            | Action::Report { .. }
+            | Action::Review(_)
+            | Action::Secrets(_)
+            | Action::Undo(_)
     );
     if bare || matches!(action, Action::ConfigGet { .. } | Action::ConfigSet { .. }) {
         return Ok(Invocation { action, format, quiet, flags: Vec::new(), sets: Vec::new(), file: None, root: None });
@@ -240,6 +256,7 @@ pub fn command() -> Command {
         .subcommand(config_command())
         .subcommand(render::command(settings))
         .subcommand(review::command())
+        .subcommand(secrets::command(format_arg()))
 }
 
 fn undo(command: Command) -> Command {
@@ -361,6 +378,8 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         }
         Type::Choice(words) => arg.value_name(words.join("|")),
         Type::List | Type::Hosts => arg.value_name("A,B"),
+        Type::Words => arg.value_name("A B").allow_hyphen_values(true),
+        Type::Bytes => arg.value_name("BYTES"),
         Type::Path => arg.value_name("FILE"),
         Type::Paths => arg.value_name("FILE").action(ArgAction::Append),
         Type::Url | Type::Address => arg.value_name("URL"),

@@ -9,6 +9,7 @@ mod render;
 mod report;
 mod review;
 mod rollback;
+mod secrets;
 pub mod settings;
 mod support;
 mod verify;
@@ -67,6 +68,7 @@ pub fn run(invocation: &Invocation) -> u8 {
         Action::ConfigSet { file, changes, diff, dry_run } => return config::set(file, changes, *diff, *dry_run),
         Action::Render(target, options) => return render::run(invocation, *target, options),
         Action::Review(args) => return review::run(args),
+        Action::Secrets(asked) => return secrets::run(asked, invocation.format),
         Action::Install => "install",
         Action::Plan { .. } => "plan",
         Action::Verify => "verify",

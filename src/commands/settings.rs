@@ -101,10 +101,11 @@ fn type_name(kind: Type) -> &'static str {
         Type::OnlyOn(_) => "on",
         Type::Never(_) => "refused",
         Type::Secret => "secret",
-        Type::List | Type::Hosts | Type::Paths => "list",
+        Type::List | Type::Words | Type::Hosts | Type::Paths => "list",
         Type::Site => "site",
         Type::Url | Type::Address => "url",
         Type::Seconds(_) => "seconds",
+        Type::Bytes => "bytes",
         Type::Path => "path",
         Type::MinorVersion | Type::PackageVersion => "version",
         Type::Release => "release",
@@ -227,10 +228,10 @@ fn property(setting: &Setting) -> Value {
         Type::Bool | Type::Switch => switch(json!([true, false]), json!([0, 1]), words(&[ON, OFF].concat())),
         Type::OnlyOn(_) => switch(json!([true]), json!([1]), words(&ON)),
         Type::Never(_) => switch(json!([false]), json!([0]), words(&OFF)),
-        Type::List | Type::Hosts | Type::Paths => {
+        Type::List | Type::Words | Type::Hosts | Type::Paths => {
             json!({ "type": ["array", "string", "null"], "items": { "type": "string" } })
         }
-        Type::MinorVersion | Type::Seconds(_) => json!({ "type": ["string", "integer", "null"] }),
+        Type::MinorVersion | Type::Seconds(_) | Type::Bytes => json!({ "type": ["string", "integer", "null"] }),
         Type::Choice(choices) => {
             let numbers: Vec<u64> = choices.iter().filter_map(|choice| choice.parse().ok()).collect();
             json!({ "anyOf": [
@@ -239,7 +240,7 @@ fn property(setting: &Setting) -> Value {
                 { "type": "null" },
             ] })
         }
-        Type::Url => json!({ "type": ["string", "null"], "pattern": "^\\s*(https?://\\S*)?\\s*$" }),
+        Type::Url => json!({ "type": ["string", "null"], "pattern": "^\\s*(https?://\\S*|ENC\\[.*\\])?\\s*$" }),
         _ => json!({ "type": ["string", "null"] }),
     };
     if let Value::Object(schema) = &mut schema {

@@ -2,12 +2,12 @@
 
 use crate::config::yaml::{Edit, Value};
 use crate::request::{Extra, Request};
-use crate::settings::{self, File, Fixed, Setting, WithFips, row};
+use crate::settings::{self, File, Fixed, Setting, Type, WithFips, row};
 use crate::types::{Flavor, Site, Version, YamlPath};
 
 use super::{
-    AGENT_FILE, AGENT_UNIT, Asked, Base, Content, DOGSTATSD_UNIT, FIRST_WITHOUT_SECURITY_AGENT, FileWish, ROOT_FILE,
-    When, Wish,
+    AGENT_FILE, AGENT_UNIT, Asked, Base, Content, DOGSTATSD_UNIT, FIRST_WITHOUT_SECURITY_AGENT, FileWish, HELPER,
+    ROOT_FILE, When, Wish,
 };
 
 /// Settings whose edits depend on more than their value; the functions below make them.
@@ -46,9 +46,10 @@ pub(super) fn agent_files(request: &Request, asked: &Asked, agent: Option<&Versi
     collect_all(&mut edits, request);
     for (setting, value) in given() {
         for (file, at) in setting.lands {
-            edits.asked(*file, at, yaml(value));
+            edits.asked(*file, at, yaml(setting, value));
         }
     }
+    helper(&mut edits, request);
     if request.values.bool("apm_error_tracking_standalone") == Some(false) {
         let off = When::Is("core_agent.enabled", Value::Bool(false));
         edits.when(File::Datadog, "core_agent.enabled", Value::Bool(true), off, "the whole Agent is back");
@@ -118,6 +119,20 @@ fn collect_all(edits: &mut Edits, request: &Request) {
             }
         }
         None => {}
+    }
+}
+
+/// The helper that is put in place is the command.
+fn helper(edits: &mut Edits, request: &Request) {
+    let folder = request.values.text("secret_backend_folder");
+    if folder.is_none() && request.values.text("secret_backend_helper").is_none() {
+        return;
+    }
+    let why = "the helper that resolves ENC[…] handles";
+    edits.set(File::Datadog, "secret_backend_command", Value::Str(HELPER.into()), why);
+    if let Some(folder) = folder {
+        let words = ["secrets", "read", folder].map(|word| Value::Str(word.into()));
+        edits.set(File::Datadog, "secret_backend_arguments", Value::Seq(words.into()), why);
     }
 }
 
@@ -298,8 +313,11 @@ fn wish(edit: Edit, why: &'static str) -> Wish {
     Wish { edit, yields: None, when: None, drops: false, why }
 }
 
-fn yaml(value: &settings::Value) -> Value {
+fn yaml(setting: &Setting, value: &settings::Value) -> Value {
     match value {
+        settings::Value::Text(text) if matches!(setting.kind, Type::Seconds(_) | Type::Bytes) => {
+            text.parse().map_or_else(|_| Value::Str(text.clone()), Value::Int)
+        }
         settings::Value::Bool(on) => Value::Bool(*on),
         settings::Value::Text(text) => Value::Str(text.clone()),
         settings::Value::List(items) => Value::Seq(items.iter().cloned().map(Value::Str).collect()),

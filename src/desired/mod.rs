@@ -31,6 +31,10 @@ pub const SECURITY_UNIT: &str = "datadog-agent-security.service";
 pub const TRACE_UNIT: &str = "datadog-agent-trace.service";
 pub const PROCESS_UNIT: &str = "datadog-agent-process.service";
 
+/// Where a secret helper is put that the operator names, or that is ours. Root owns the folder, which dd-agent cannot
+/// change.
+pub const HELPER: &str = "/opt/ddinstall/secret-helper";
+
 /// The folders that a package of the vendor's has to itself, and that its purge removes.
 pub fn package_folders(package: &str) -> &'static [&'static str] {
     match package {
@@ -168,6 +172,10 @@ impl Rights {
 pub const AGENT_FILE: Rights = Rights { owner: AGENT_USER, group: AGENT_USER, mode: 0o640 };
 /// Files that the Agent reads and root owns.
 pub const ROOT_FILE: Rights = Rights { owner: "root", group: AGENT_USER, mode: 0o640 };
+/// A program that the Agent runs, as Agents of every age demand it.
+pub const HELPER_FILE: Rights = Rights { owner: AGENT_USER, group: AGENT_USER, mode: 0o700 };
+/// The same where its group may run it.
+pub const GROUP_HELPER_FILE: Rights = Rights { owner: "root", group: AGENT_USER, mode: 0o750 };
 /// Files of an Agent that is not there yet; its package hands them over to its user.
 pub const PRIVATE_FILE: Rights = Rights { owner: "root", group: "root", mode: 0o600 };
 /// Files that everybody may read.
@@ -216,6 +224,8 @@ pub enum Content {
     Variables(&'static [(&'static str, &'static str)]),
     /// This text. One that the package itself wrote is replaced, another one stays.
     Note(String),
+    /// A program, byte for byte, with exactly these rights. None: this very one.
+    Program(Option<String>),
 }
 
 /// What a new file is made from.
@@ -287,6 +297,7 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
         Flavor::FipsProxy => Vec::new(),
         _ => agent_files(request, &asked, agent),
     };
+    files.extend(helper(request).filter(|_| flavor != Flavor::FipsProxy));
     let mut memberships = Vec::new();
     if asked.proxy_on() {
         files.push(FileWish {
@@ -336,6 +347,19 @@ pub fn desired(request: &Request, asked: Asked, facts: &Facts, agent: Option<&Ve
     let start = starts && !asked.install_only && !asked.no_key && !request.no_agent_install;
     let packages = packages(request, &asked, facts.distribution.family == Family::Debian);
     Ok(Desired { packages, files, memberships, units, init: facts.init, profile: facts.profile, start, asked })
+}
+
+/// The helper of the secret backend, where it is ours to put in place.
+fn helper(request: &Request) -> Option<FileWish> {
+    let program = match (request.values.text("secret_backend_helper"), request.values.text("secret_backend_folder")) {
+        (Some(path), _) => Some(path.to_owned()),
+        (None, Some(_)) => None,
+        (None, None) => return None,
+    };
+    let by_group = request.values.bool("secret_backend_command_allow_group_exec_perm") == Some(true);
+    let rights = if by_group { GROUP_HELPER_FILE } else { HELPER_FILE };
+    // The Agent runs it anew each time: no unit must be restarted for it.
+    Some(FileWish { path: HELPER, content: Content::Program(program), rights, read_by: None })
 }
 
 fn collector(request: &Request) -> bool {

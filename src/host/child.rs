@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, SFlag, fstat, umask};
-use nix::unistd::{chdir, chroot, setsid};
+use nix::unistd::{Gid, Uid, chdir, chroot, setgid, setgroups, setsid, setuid};
 
 use super::Host;
 use super::walk::{Last, is};
@@ -20,15 +20,37 @@ use crate::error::{Error, Kind, Result};
 
 /// Where programs are looked for, and the children's `PATH`. The caller's `PATH` means nothing here.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whom a child runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub uid: u32,
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
+}
+
+/// What a child is to be like.
+#[derive(Default)]
+pub(super) struct Start<'a> {
+    pub root: Option<&'a Path>,
+    pub kept: Vec<OwnedFd>,
+    pub file_limit: Option<u64>,
+    /// No core file of it is written, whoever would take it.
+    pub no_core: bool,
+    /// It runs as this user, and cannot fill the host with processes of its own.
+    pub identity: Option<Identity>,
+}
+
+/// More processes than a helper has use for, threads of the same user's other programs among them.
+const PROCESSES: u64 = 4096;
+
 /// What happens in the child between fork and exec.
 #[allow(unsafe_code, reason = "setsid, umask and chroot have no safe way through std")]
-pub(super) fn prepare(
-    command: &mut std::process::Command,
-    root: Option<&Path>,
-    kept: Vec<OwnedFd>,
-    file_limit: Option<u64>,
-) {
+pub(super) fn prepare(command: &mut std::process::Command, start: Start) {
+    let Start { root, kept, file_limit, no_core, identity } = start;
     let root: Option<PathBuf> = root.map(Path::to_owned);
+    let groups: Vec<Gid> = identity.iter().flat_map(|i| &i.groups).map(|id| Gid::from_raw(*id)).collect();
     let child_side = move || -> io::Result<()> {
         setsid()?;
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
@@ -43,6 +65,16 @@ pub(super) fn prepare(
             setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?;
             setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
         }
+        if no_core {
+            forbid_core()?;
+        }
+        if let Some(identity) = &identity {
+            let (soft, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
+            setrlimit(Resource::RLIMIT_NPROC, PROCESSES.min(soft), hard)?;
+            setgroups(&groups)?;
+            setgid(Gid::from_raw(identity.gid))?;
+            setuid(Uid::from_raw(identity.uid))?;
+        }
         Ok(())
     };
     // SAFETY: only system calls that are async-signal-safe; nothing is allocated (the path fits nix's stack buffer
@@ -50,6 +82,13 @@ pub(super) fn prepare(
     unsafe {
         command.pre_exec(child_side);
     }
+}
+
+/// No core file of this process and its children: too small a limit for a file, and 1 keeps a program that takes core
+/// files (`core_pattern` with `|`) from being called, which 0 does not (core(5)).
+pub(super) fn forbid_core() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, hard.min(1), hard.min(1))
 }
 
 /// A file without a name that a child can read from or write to, in memory where the kernel can do that.

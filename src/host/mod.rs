@@ -2,14 +2,17 @@
 //! Every path is relative to the root of a [`Host`]; nothing here knows Datadog.
 
 mod child;
+pub mod confined;
 mod files;
 mod folders;
+pub mod guarded;
 mod hold;
 pub mod inside;
 mod lock;
 mod pipes;
 mod probe;
 pub mod process;
+mod programs;
 pub mod scopes;
 pub mod services;
 pub mod sockets;
@@ -32,6 +35,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use child::Identity;
 pub use files::{Attributes, FileKind, FileMeta, ReadFailure, Stored};
 pub use folders::{Space, TempDir};
 pub use hold::Hold;

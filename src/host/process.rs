@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 pub use super::child::PATH;
-use super::child::{command_line, find, locale, memory_file, prepare, temporary};
+use super::child::{Start, command_line, find, locale, memory_file, prepare, temporary};
 use super::pipes::Channels;
 use super::units::systemd_is_pid1;
 use super::{Host, Lock};
@@ -302,7 +302,8 @@ impl<'a> Command<'a> {
         } else {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        prepare(&mut command, (!host.is_live()).then(|| host.root()), kept, self.file_limit);
+        let root = (!host.is_live()).then(|| host.root());
+        prepare(&mut command, Start { root, kept, file_limit: self.file_limit, ..Start::default() });
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdout.take() {
             channels.add_pipe(Stream::Stdout, pipe.into())?;

@@ -128,6 +128,12 @@ pub(super) fn random_hex() -> Result<String> {
     Ok(hex(&bytes))
 }
 
+/// The bytes of the program that is running.
+pub fn own_program() -> Result<Vec<u8>> {
+    const SELF: &str = "/proc/self/exe";
+    std::fs::read(SELF).map_err(|e| Error::io("read", std::path::Path::new(SELF), &e))
+}
+
 /// The SHA-256 of `bytes` in lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))

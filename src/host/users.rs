@@ -56,6 +56,13 @@ impl Users {
             .is_some_and(|g| g.members.iter().any(|m| m == user) || self.user(user).is_some_and(|u| u.gid == g.gid))
     }
 
+    /// The ids of all groups of a user, the primary one first.
+    pub fn groups_of(&self, user: &str) -> Vec<u32> {
+        let primary = self.user(user).map(|u| u.gid);
+        let listed = self.groups.iter().filter(|g| Some(g.gid) != primary && g.members.iter().any(|m| m == user));
+        primary.into_iter().chain(listed.map(|g| g.gid)).collect()
+    }
+
     /// The first user with this id, as `ls` shows it.
     pub fn name_of_uid(&self, uid: u32) -> Option<&str> {
         let user = self.users.iter().find(|u| u.uid == uid)?;
@@ -147,5 +154,6 @@ mod tests {
         assert!(users.is_member("dd-agent", "dd-agent"));
         assert!(!users.is_member("dd-agent", "root"));
         assert!(!users.is_member("dd-agent", "absent"));
+        assert_eq!(users.groups_of("dd-agent"), [112, 999]);
     }
 }

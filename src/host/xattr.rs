@@ -32,6 +32,11 @@ pub(super) fn copy(old: &File, new: &File) -> nix::Result<()> {
     }
 }
 
+/// The SELinux label of a file; None where it has none.
+pub(super) fn label(file: &File) -> nix::Result<Option<String>> {
+    Ok(get(file, LABEL)?.map(|label| String::from_utf8_lossy(&label).trim_end_matches('\0').to_owned()))
+}
+
 /// None where the file or the file system has no such attribute.
 fn get(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
     // An ACL has 8 bytes an entry; the kernel's limit for any attribute is 64 KiB.

@@ -54,6 +54,7 @@ pub(super) fn plan(wish: &FileWish, current: &Current, context: &Context) -> Res
         Content::Vendor { example, reset } => vendor(example, *reset, stored, current, context),
         Content::Variables(lines) => variables(lines, stored, current),
         Content::Note(text) => note(text, stored, current, context),
+        Content::Program(from) => program(from.as_deref(), stored, current),
     };
     let target = match made {
         Made::Target(target) => target,
@@ -74,7 +75,11 @@ fn change(wish: &FileWish, stored: Option<&Stored>, target: Target, fresh: Attri
     let Target { bytes: after, mut changes, notes } = target;
     let mut rights = fresh;
     if let Some(stored) = stored {
-        match mistake(&stored.meta, agent, wish.rights.is_public()) {
+        let wrong = match &wish.content {
+            Content::Program(_) => not_exactly(&stored.meta, fresh),
+            _ => mistake(&stored.meta, agent, wish.rights.is_public()),
+        };
+        match wrong {
             None => rights = stored.meta.attributes(),
             Some(why) => changes.push(format!("owner and mode: {why}")),
         }
@@ -119,6 +124,13 @@ pub fn mistake(meta: &FileMeta, agent: (u32, u32), public: bool) -> Option<Strin
     } else {
         None
     }
+}
+
+/// What is wrong with the owner and mode of a program that the Agent runs: it takes no others.
+pub fn not_exactly(meta: &FileMeta, wanted: Attributes) -> Option<String> {
+    let seen = meta.attributes();
+    let text = |a: Attributes| format!("uid {}, gid {}, mode {:04o}", a.uid, a.gid, a.mode);
+    (seen != wanted).then(|| format!("{}, where the Agent wants {}", text(seen), text(wanted)))
 }
 
 fn agent_reads(meta: &FileMeta, (uid, gid): (u32, u32)) -> bool {
@@ -283,6 +295,18 @@ pub fn variable(text: &[u8], name: &str) -> Option<String> {
         (found.trim() == name).then(|| value.trim().trim_matches(['"', '\'']).to_owned())
     };
     text.lines().filter_map(of).next_back()
+}
+
+fn program(from: Option<&str>, stored: Option<&Stored>, current: &Current) -> Made {
+    let why = format!("a copy of {}", from.unwrap_or("this program"));
+    let wanted = current.program.as_deref().unwrap_or_default();
+    if current.agent_user.is_none() {
+        return Made::Later("", vec![why]);
+    }
+    match stored {
+        Some(stored) if stored.bytes == wanted => Made::Stays(Vec::new()),
+        _ => Made::Target(Target { bytes: wanted.to_vec(), changes: vec![why], notes: Vec::new() }),
+    }
 }
 
 fn note(text: &str, stored: Option<&Stored>, current: &Current, context: &Context) -> Made {

@@ -14,7 +14,7 @@ use crate::packages::Repository;
 use crate::step::{FileChange, PackageChange, Step};
 use crate::types::{Pin, Version};
 
-pub use files::{FilePlan, holds, is_secret, mistake, variable, without};
+pub use files::{FilePlan, holds, is_secret, mistake, not_exactly, variable, without};
 
 /// What a run is to do, in order, and what the operator should know.
 #[derive(Clone, Default)]

@@ -17,13 +17,14 @@ const CONTEXT: usize = 3;
 /// How long the shortest diff is looked for. Two long texts that share nothing get a longer one.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// The diff of a file step, without secrets. Empty where only owner or mode change, or where it is no text.
+/// The diff of a file step, without secrets. Empty where only owner or mode change, where it is no text, and for a
+/// program, which may hold secrets that no key names.
 pub fn unified(file: &FileChange, redactor: &Redactor) -> String {
     let before = file.before.as_ref().map_or(&[][..], |before| &before.bytes);
     let (Ok(old), Ok(new)) = (std::str::from_utf8(before), std::str::from_utf8(&file.after)) else {
         return String::new();
     };
-    if old == new {
+    if old == new || file.rights.mode & 0o111 != 0 {
         return String::new();
     }
     let from = if file.before.is_some() { format!("a{}", file.path) } else { "/dev/null".into() };

@@ -83,8 +83,13 @@ pub fn undone(undone: &Undone, redactor: &Redactor) -> String {
 
 /// Every check of a verification; what passed is one line each.
 pub fn verification(verification: &Verification, redactor: &Redactor, style: Style) -> String {
+    checks(&verification.checks, redactor, style)
+}
+
+/// Every check; what passed is one line each.
+pub fn checks(checks: &[Check], redactor: &Redactor, style: Style) -> String {
     let mut out = String::new();
-    for check in &verification.checks {
+    for check in checks {
         let _ = writeln!(out, "{}  {}: {}", style.status(check.status), check.title, redactor.text(&check.seen));
         if check.status >= Status::Warn {
             out.push_str(&explained(check, redactor));

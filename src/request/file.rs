@@ -53,6 +53,7 @@ pub(super) fn value(setting: &Setting, given: &Yaml) -> Result<Option<Value>, St
             // A fraction would lose digits: 58.10 is the number 58.1.
             Type::MinorVersion
             | Type::Seconds(_)
+            | Type::Bytes
             | Type::Choice(_)
             | Type::Bool
             | Type::Switch

@@ -303,6 +303,7 @@ impl Reader {
                 .push("DD_API_KEY does not look like an API key (32 hexadecimal digits); it is used as it is".into());
         }
         self.contradictions(&values);
+        self.secrets(&values);
         if on("no_key") {
             self.without_secrets(&values);
         }

@@ -1,5 +1,6 @@
 //! What must hold between the values of a request.
 
+use crate::secret::handle;
 use crate::settings::{self, Value, Values, WithFips, row};
 use crate::types::{Flavor, Pin, Site};
 
@@ -62,6 +63,51 @@ impl Reader {
         }
     }
 
+    /// What the Agent's secrets management rules out.
+    pub(super) fn secrets(&mut self, values: &Values) {
+        let mut wrong = |key: &str, why: &str| self.mistakes.push(format!("{}: {why}", row(key).name()));
+        let ways = ["secret_backend_command", "secret_backend_helper", "secret_backend_folder"];
+        let given: Vec<&str> = ways.into_iter().filter(|key| values.text(key).is_some()).collect();
+        if let [first, second, ..] = given[..] {
+            wrong(second, &format!("not together with {}: there is one helper", row(first).name()));
+        }
+        for key in given {
+            let path = values.text(key).unwrap_or_default();
+            if !path.starts_with('/') && handle(path).is_none() {
+                wrong(key, "is no absolute path");
+            }
+            if key != "secret_backend_command" && values.bool("no_agent_install") == Some(true) {
+                wrong(
+                    key,
+                    "the helper belongs to dd-agent, whom the Agent's package makes, and DD_NO_AGENT_INSTALL is on",
+                );
+            }
+        }
+        if values.text("secret_backend_folder").is_some() && values.list("secret_backend_arguments").is_some() {
+            wrong("secret_backend_arguments", "not together with DD_SECRET_BACKEND_FOLDER, which sets them");
+        }
+        for (setting, value) in values.iter().filter(|(setting, _)| setting.key.starts_with("secret_")) {
+            let is_handle = match value {
+                Value::Text(text) => handle(text).is_some(),
+                Value::List(items) => items.iter().any(|item| handle(item).is_some()),
+                _ => false,
+            };
+            if is_handle {
+                wrong(setting.key, "secret_* settings are read before handles are resolved, so they can hold none");
+            }
+        }
+        for extra in self.extras.iter().filter(|extra| holds_handle(&extra.value)) {
+            let why = match extra.file {
+                settings::File::SystemProbe => "system-probe resolves no ENC[…] handles: it would read this as it is",
+                _ if extra.path.keys().first().is_some_and(|key| key.to_ascii_lowercase().starts_with("secret_")) => {
+                    "secret_* settings are read before handles are resolved, so they can hold none"
+                }
+                _ => continue,
+            };
+            self.mistakes.push(format!("--set {}:{}: {why}", extra.file.name(), extra.path));
+        }
+    }
+
     /// What would put a secret into an image that is to hold none. An `ENC[…]` handle is no secret.
     pub(super) fn without_secrets(&mut self, values: &Values) {
         const HINT: &str = "--no-key (which --root implies) keeps secrets out of the image: unset it, \
@@ -110,5 +156,15 @@ impl Reader {
             self.mistakes
                 .push(format!("DD_OTELCOLLECTOR_ENABLED: {flavor} does not run the collector; use datadog-agent"));
         }
+    }
+}
+
+fn holds_handle(value: &serde_yaml::Value) -> bool {
+    use serde_yaml::Value as Yaml;
+    match value {
+        Yaml::String(text) => handle(text).is_some(),
+        Yaml::Sequence(items) => items.iter().any(holds_handle),
+        Yaml::Mapping(entries) => entries.values().any(holds_handle),
+        _ => false,
     }
 }

@@ -71,9 +71,11 @@ pub enum Type {
     Secret,
     /// A list, separated by commas.
     List,
+    /// A list, separated by blanks.
+    Words,
     /// A Datadog site.
     Site,
-    /// An `https://` or `http://` address.
+    /// An `https://` or `http://` address, or a handle that the Agent resolves to one.
     Url,
     /// A host or an address, with or without `https://`. It may hold `user:password@`.
     Address,
@@ -83,6 +85,8 @@ pub enum Type {
     Paths,
     /// Whole seconds, at least this many and at most a day.
     Seconds(u64),
+    /// Whole bytes, at least 1 and at most 64 MiB.
+    Bytes,
     /// A minor version of the Agent: `58`, `58.2`, `59.0~rc.5`.
     MinorVersion,
     /// A package version such as `1.1.14`.

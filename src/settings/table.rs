@@ -2,6 +2,7 @@
 //! (agent-linux-install-script 1.46.0); where ours differ, the row says so.
 
 mod run;
+mod secrets;
 
 use super::File::{Datadog, SecurityAgent, SystemProbe};
 use super::Fixed::{self, Item};
@@ -9,6 +10,7 @@ use super::Setting;
 use super::Type::*;
 use super::WithFips::{NoEffect, Refused};
 use run::RUN;
+use secrets::SECRETS;
 
 const ON: Fixed = Fixed::Bool(true);
 const OFF: Fixed = Fixed::Bool(false);
@@ -18,7 +20,9 @@ const KEEPS: &str =
 const OFF_IS_OFF: &str = "off values are off, and an existing file is changed, too";
 
 /// Every setting, in the order of the documentation.
-pub static TABLE: &[Setting] = &joined::<{ AGENT.len() + RUN.len() }>(AGENT, RUN);
+pub static TABLE: &[Setting] = &joined::<{ OF_AGENT.len() + RUN.len() }>(OF_AGENT, RUN);
+
+const OF_AGENT: &[Setting] = &joined::<{ AGENT.len() + SECRETS.len() }>(AGENT, SECRETS);
 
 const fn joined<const N: usize>(a: &[Setting], b: &[Setting]) -> [Setting; N] {
     let mut all = [a[0]; N];

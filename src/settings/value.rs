@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Setting, TABLE, Type, row};
-use crate::secret::Secret;
+use crate::secret::{Secret, handle};
 use crate::types::{Pin, Release, Site};
 
+/// Bytes.
+const MOST: u64 = 64 * 1024 * 1024;
 /// Seconds.
 const DAY: u64 = 24 * 60 * 60;
 
@@ -29,7 +31,7 @@ pub enum Value {
 impl Setting {
     /// Reads items that were given as a list, which may hold commas.
     pub fn parse_list(&self, items: Vec<String>) -> Result<Option<Value>, String> {
-        if !matches!(self.kind, Type::List | Type::Hosts | Type::Paths) {
+        if !matches!(self.kind, Type::List | Type::Words | Type::Hosts | Type::Paths) {
             return Err("a list was given, and one value was expected".into());
         }
         let items: Vec<String> = items.iter().map(|item| item.trim().to_owned()).filter(|i| !i.is_empty()).collect();
@@ -63,6 +65,11 @@ impl Setting {
                 Ok(seconds) if (least..=DAY).contains(&seconds) => Value::Text(seconds.to_string()),
                 _ => return Err(format!("`{}` is no number of seconds from {least} to {DAY}", text.escape_debug())),
             },
+            Type::Bytes => match text.parse::<u64>() {
+                Ok(bytes) if (1..=MOST).contains(&bytes) => Value::Text(bytes.to_string()),
+                _ => return Err(format!("`{}` is no number of bytes from 1 to {MOST}", text.escape_debug())),
+            },
+            Type::Words => Value::List(text.split_whitespace().map(str::to_owned).collect()),
             Type::Word => {
                 let word = text.to_ascii_lowercase();
                 if !word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"_-".contains(&c)) {
@@ -80,6 +87,7 @@ impl Setting {
                 Value::List(items.map(str::to_owned).collect())
             }
             Type::Site => Value::Text(text.parse::<Site>()?.to_string()),
+            Type::Url if handle(text).is_some() => Value::Text(text.to_owned()),
             Type::Url => {
                 if !text.starts_with("https://") && !text.starts_with("http://") {
                     return Err(format!("`{text}` does not begin with https:// or http://"));

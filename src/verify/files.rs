@@ -34,6 +34,11 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             Check::new(format!("file.{name}"), format!("{} has what the units need", wish.path), expected.join(", "))
         }
         Content::Note(_) => Check::new(format!("file.{name}"), format!("{} is there", wish.path), "a file"),
+        Content::Program(_) => Check::new(
+            format!("file.{name}"),
+            format!("{} is the secret helper", wish.path),
+            "the program that was named",
+        ),
     };
     let stored = match current.file(wish.path) {
         Seen::Present(stored) => stored,
@@ -79,6 +84,17 @@ fn file(wish: &FileWish, current: &Current) -> Vec<Check> {
             });
         }
         Content::Note(_) => checks.push(content.passes("it is there")),
+        Content::Program(_) => checks.push(match current.program.as_ref() == Some(&stored.bytes) {
+            true => content.passes(format!("{} bytes", stored.bytes.len())),
+            false => content.fails("it is another one", "run `ddinstall install`"),
+        }),
+    }
+    if let (Content::Program(_), Some(wanted)) = (&wish.content, current.attributes(wish.rights)) {
+        checks.push(match plan::not_exactly(&stored.meta, wanted) {
+            None => rights.passes(format!("mode {:04o}", stored.meta.mode)),
+            Some(why) => rights.fails(why, "`ddinstall install` sets it right"),
+        });
+        return checks;
     }
     // A file of root's alone needs no user of the Agent.
     let root_only = wish.rights.owner == "root" && wish.rights.group == "root";
@@ -111,6 +127,7 @@ fn expected_rights(wish: &FileWish) -> String {
     let r = wish.rights;
     match r.is_public() {
         true => format!("{}:{} {:04o}", r.owner, r.group, r.mode),
+        _ if r.mode & 0o100 != 0 => format!("{}:{} {:04o}", r.owner, r.group, r.mode),
         false => format!(
             "{}:{} {:04o}, or what the vendor's package sets: readable by dd-agent, closed to others",
             r.owner, r.group, r.mode

@@ -13,6 +13,7 @@ pub mod places;
 mod render;
 mod replace;
 mod text;
+mod texts;
 mod tree;
 mod value;
 
@@ -23,6 +24,7 @@ use crate::error::{Error, Kind};
 use crate::types::YamlPath;
 
 pub use edit::edit;
+pub use texts::{Text, texts};
 pub use value::Value;
 
 use commented::Index;

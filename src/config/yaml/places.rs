@@ -474,9 +474,9 @@ mod tests {
         let text = "# none\n---\na: 1\n---\n# b\nb:\n- c\n- d\n...\n";
         let mut file = Manifests::load(text.as_bytes(), 1 << 20).unwrap();
         assert_eq!((file.count(), file.line(1, "/b/1"), file.line(0, "/a"), file.line(1, "/b/7/x")), (2, 8, 3, 6));
-        file.change(0, &Change::Put("/n/o".into(), Value::Int(5))).unwrap();
+        file.change(0, &Change::Put("/k/o".into(), Value::Int(5))).unwrap();
         file.change(1, &Change::Put("/b/0".into(), Value::Int(5))).unwrap();
-        assert_eq!(file.text(), text.replace("- c", "- 5").replace("a: 1\n", "a: 1\nn:\n  o: 5\n"));
+        assert_eq!(file.text(), text.replace("- c", "- 5").replace("a: 1\n", "a: 1\nk:\n  o: 5\n"));
         assert_eq!(file.line(1, "/b/1"), 10);
         let broken = Manifests::load(b"a: 1\n---\nb: [\n", 1 << 20).unwrap_err();
         assert!(broken.line.is_some_and(|line| line >= 3), "{broken:?}");

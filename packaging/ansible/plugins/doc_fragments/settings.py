@@ -313,6 +313,11 @@ options:
       - "Where it is not given: rollback."
     type: str
     choices: ['rollback', 'keep']
+  keep_binary:
+    description:
+      - "Keeps a copy of this program in /var/lib/ddinstall, for a later rollback or uninstall; install.sh asks for it."
+      - "Where it is not given: off."
+    type: bool
   repo_url:
     description:
       - "Domain of the package repositories: packages come from https://apt.DOMAIN/ or https://yum.DOMAIN/."

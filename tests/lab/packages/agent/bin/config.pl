@@ -35,6 +35,52 @@ sub read_config {
     return \%flat;
 }
 
+# Part of the stand-in, too: what the real Agent does with ENC[...] handles. The helper's rights are judged, it is asked
+# once for all handles of the file, and its answers take their places. Which handle is used where, or a death with the
+# Agent's words.
+sub resolve_secrets {
+    my ($config, $path, $asks_for_owner) = @_;
+    my %used;
+    for my $key (grep { !/^secret_/ } keys %$config) { $used{$1} = $key if $config->{$key} =~ /^[ \t]*ENC\[(.*)\][ \t]*$/s }
+    my $command = $config->{secret_backend_command};
+    return {} unless %used && $command;
+    my ($mode, $uid) = (stat $command)[2, 4];
+    die "invalid executable '$command': can't stat it: no such file or directory\n" unless defined $mode;
+    my $group = is_true($config->{secret_backend_command_allow_group_exec_perm});
+    die "invalid executable '$command': 'group' or 'others' have rights on it\n" if $mode & ($group ? 0027 : 0077);
+    die "invalid executable: '$command' isn't owned by this user\n" if $asks_for_owner && !$group && $uid != (getpwnam 'dd-agent')[2];
+    die "invalid executable '$command': can't access it\n" unless -x $command;
+    require IPC::Open2;
+    my $list = join ', ', map { my $h = $_; $h =~ s/([\\"])/\\$1/g; "\"$h\"" } sort keys %used;
+    my $pid = IPC::Open2::open2(my $out, my $in, $command, list_of($path, 'secret_backend_arguments'));
+    print $in qq({"version": "1.0", "secrets": [$list]});
+    close $in;
+    my $answer = do { local $/; <$out> };
+    waitpid $pid, 0;
+    die "error while running '$command': exit status " . ($? >> 8) . "\n" if $?;
+    for my $handle (keys %used) {
+        (my $quoted = $handle) =~ s/([\\"])/\\$1/g;
+        $answer =~ /"\Q$quoted\E"\s*:\s*\{\s*"value"\s*:\s*"((?:[^"\\]|\\.)*)"/
+            or die "secret handle '$handle' was not resolved by the secret_backend_command\n";
+        $config->{ $used{$handle} } = $1;
+    }
+    return \%used;
+}
+
+# The items of a list at the top of a file, on one line or below it.
+sub list_of {
+    my ($path, $key) = @_;
+    open my $in, '<', $path or return;
+    my ($inside, @items);
+    while (<$in>) {
+        if (/^\Q$key\E:\s*\[(.*)\]/) { @items = split /\s*,\s*/, $1 }
+        elsif (/^\Q$key\E:/) { $inside = 1 }
+        elsif ($inside && /^\s*- (.*?)\s*$/) { push @items, $1 }
+        elsif (!/^\s*(#|$)/) { $inside = 0 }
+    }
+    return map { s/^(["'])(.*)\1$/$2/r } @items;
+}
+
 sub is_true { my ($value) = @_; return defined $value && $value =~ /^(true|yes|on|1)$/i ? 1 : 0 }
 
 sub write_pid {
