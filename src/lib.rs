@@ -7,6 +7,7 @@
 pub mod error;
 pub mod event;
 pub mod secret;
+pub mod template;
 pub mod types;
 // Floor 1
 pub mod host;

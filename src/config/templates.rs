@@ -1,8 +1,9 @@
 //! The texts in `templates/`, rendered strictly: a variable that is not given is an error, never empty.
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::Value;
 
 use crate::error::{Error, Kind, Result};
+use crate::template;
 
 /// A file text that this program writes as a whole.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +40,7 @@ impl Template {
 
     /// Renders the text with `values` (`minijinja::context!`).
     pub fn render(self, values: Value) -> Result<String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut environment = template::environment();
         environment.add_filter("q", quoted);
         environment.add_filter("sh", shell);
         // By the name's end: what is put into HTML is escaped.

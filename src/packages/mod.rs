@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use minijinja::{Environment, UndefinedBehavior};
-
 pub use access::{Access, trust_store};
 use lock::{Attempt, Lock};
 
@@ -29,6 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::host::process::is_installed;
 use crate::host::{Command, Host, scopes};
+use crate::template;
 
 /// The package managers that are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -388,12 +387,6 @@ pub struct Change {
 }
 
 /// A template filled in; a value that it names and does not get is an error.
-fn render(template: &str, values: minijinja::Value) -> Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let text = environment
-        .render_str(template, values)
-        .map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))?;
-    // minijinja takes the last line end away.
-    Ok(text + "\n")
+fn render(text: &str, values: minijinja::Value) -> Result<String> {
+    template::render(text, values).map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))
 }

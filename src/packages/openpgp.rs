@@ -5,7 +5,7 @@
 use std::time::{Duration, SystemTime};
 
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{Packet as Parsed, PublicKey, Signature, SignatureType, SubpacketData};
+use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType, SubpacketData, UserId};
 use pgp::types::{KeyDetails, KeyVersion, Tag};
 
 use crate::types::Fingerprint;
@@ -167,7 +167,7 @@ impl Certificate {
 
     /// The self-certifications to keep of a user id; none where it is revoked.
     fn user(&self, component: &Component, now: SystemTime, own: &mut Vec<Signature>) -> Vec<Packet> {
-        let Some(Parsed::UserId(id)) = component.packet.parse() else {
+        let Some(id) = component.packet.read(Tag::UserId, |header, body| UserId::try_from_reader(header, body)) else {
             return Vec::new();
         };
         let mut kept = Vec::new();
@@ -197,7 +197,8 @@ impl Certificate {
 
     /// The bindings and revocations to keep of a subkey; none where no binding holds.
     fn subkey(&self, component: &Component, now: SystemTime) -> Vec<Packet> {
-        let Some(Parsed::PublicSubkey(subkey)) = component.packet.parse() else {
+        let read = |header, body: &mut &[u8]| PublicSubkey::try_from_reader(header, body);
+        let Some(subkey) = component.packet.read(Tag::PublicSubkey, read) else {
             return Vec::new();
         };
         let mut kept = Vec::new();
@@ -283,9 +284,9 @@ fn certificates(packets: Vec<Packet>) -> Result<Vec<Certificate>, String> {
         let component = |packet| Component { packet, signatures: Vec::new() };
         match (packet.tag, found.last_mut()) {
             (PUBLIC_KEY, _) => {
-                let parsed = packet.parse();
-                known_key = matches!(parsed, Some(Parsed::PublicKey(_)));
-                if let Some(Parsed::PublicKey(primary)) = parsed {
+                let primary = packet.read(Tag::PublicKey, |header, body| PublicKey::try_from_reader(header, body));
+                known_key = primary.is_some();
+                if let Some(primary) = primary {
                     found.push(Certificate { primary, components: vec![component(packet)] });
                 }
             }
@@ -310,9 +311,7 @@ fn certificates(packets: Vec<Packet>) -> Result<Vec<Certificate>, String> {
 /// The signatures of a component that can be read and that policy admits.
 fn signatures(component: &Component) -> impl Iterator<Item = (&Packet, Signature)> {
     component.signatures.iter().filter_map(|packet| {
-        let Some(Parsed::Signature(signature)) = packet.parse() else {
-            return None;
-        };
+        let signature = packet.read(Tag::Signature, |header, body| Signature::try_from_reader(header, body))?;
         let broken = matches!(signature.hash_alg(), None | Some(HashAlgorithm::Md5 | HashAlgorithm::Ripemd160));
         // "Critical" means: whoever does not understand this must not accept the signature.
         let foreign = signature.config()?.hashed_subpackets().any(|s| {

@@ -1,6 +1,7 @@
 //! The outer layers of OpenPGP data: armor and packet framing. What stands in a packet is rPGP's to read.
 
-use pgp::packet::{Packet as Parsed, PacketParser};
+use pgp::packet::PacketHeader;
+use pgp::types::{PacketHeaderVersion, PacketLength, Tag};
 
 /// One packet without its header, whose form is the sender's choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +33,18 @@ impl Packet {
         out.extend(&self.body);
     }
 
-    pub fn parse(&self) -> Option<Parsed> {
-        let mut bytes = Vec::with_capacity(self.body.len() + 5);
-        self.write(&mut bytes);
-        PacketParser::new(&bytes[..]).next()?.ok()
+    /// What rPGP reads in the body. None where that is no such packet, or where bytes are left over. Only the kinds
+    /// that callers ask for get into the binary: rPGP's own parser of any packet holds private keys and messages, too.
+    pub fn read<T>(
+        &self,
+        tag: Tag,
+        parser: impl FnOnce(PacketHeader, &mut &[u8]) -> pgp::errors::Result<T>,
+    ) -> Option<T> {
+        let length = PacketLength::Fixed(u32::try_from(self.body.len()).ok()?);
+        let header = PacketHeader::from_parts(PacketHeaderVersion::Old, tag, length).ok()?;
+        let mut body = &self.body[..];
+        let packet = parser(header, &mut body).ok()?;
+        (self.tag == u8::from(tag) && body.is_empty()).then_some(packet)
     }
 }
 

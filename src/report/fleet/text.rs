@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, context};
 
 use super::Summary;
 use super::summary::{Finding, Shared, Values};
 use crate::error::{Error, Kind, Result};
 use crate::report::text::Style;
+use crate::template;
 use crate::verify::Status;
 
 /// The summary in plain words.
@@ -114,8 +115,7 @@ fn table(title: &str, rows: &[Values]) -> String {
 
 /// The summary as one page, without a script and without an address that it would load from.
 pub fn html(summary: &Summary) -> Result<String> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let mut environment = template::environment();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let page = include_str!("../../../templates/report/fleet.html");
     let values = context! { headline => headline(summary), ..Value::from(Serde(summary)) };
