@@ -228,13 +228,27 @@ alive() {
     [ -d "/proc/$1" ] && ! grep -qs '^State:.*zombie' "/proc/$1/status"
 }
 
+# All processes stop at the same instant: none goes on after the death of another, as if that one had failed.
+pull_the_plug() {
+    local group=/sys/fs/cgroup/ddlab-$1 i
+    if echo 1 > "$group/cgroup.freeze"; then
+        for ((i = 0; i < 100; i++)); do
+            ! grep -qx 'frozen 1' "$group/cgroup.events" || break
+            sleep 0.01
+        done
+    fi 2> /dev/null
+    kill -KILL "$2" || true
+    # Whoever came later is in the name space, and dies with its first process; the group must thaw for the next boot.
+    echo 0 > "$group/cgroup.freeze" 2> /dev/null || true
+}
+
 stop() {
     local dir pid nspawn i
     dir=$(folder "$1")
     nspawn=$(cat "$dir/nspawn" 2>/dev/null) || return 0
     pid=$(cat "$dir/pid" 2>/dev/null || true)
     if [ -n "$pid" ] && grep -qs '^NSpid:.*[[:space:]]1$' "/proc/$pid/status"; then
-        if [ "${2:-}" = kill ]; then kill -KILL "$pid" || true; else kill -s RTMIN+4 "$pid" || true; fi
+        if [ "${2:-}" = kill ]; then pull_the_plug "$1" "$pid"; else kill -s RTMIN+4 "$pid" || true; fi
     elif grep -qs -e nspawn -e unshare -e bash "/proc/$nspawn/comm"; then
         kill -KILL "$nspawn" 2>/dev/null || true
     fi
