@@ -178,6 +178,8 @@ main() {
         shift
     done
     [ $# -gt 0 ] || set -- install
+    # Without --to nothing stays but the copy that it keeps of itself, for a later uninstall.
+    case $1$to in install) shift && set -- install --keep-binary "$@" ;; esac
     case $wanted in *[!0-9A-Za-z.+~-]* | .*) fail 2 "$wanted is no version" ;; esac
     [ -z "$to" ] || [ -d "$to" ] || fail 2 "there is no folder $to"
 

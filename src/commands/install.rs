@@ -86,7 +86,7 @@ fn words(session: &Session, done: &Done) -> String {
     let all = text::verification(verification, Details::Failures, &session.redactor, session.style);
     out.push_str(&all);
     out.push_str(&text::summary(desired, verification, done.proof, session.style));
-    if session.request.keep_binary {
+    if session.request.keep_binary && !session.image {
         out.push_str(&format!("Later: `{BINARY} verify` looks again, `{BINARY} uninstall` takes all of it back.\n"));
     }
     out
@@ -130,7 +130,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         None => session.journal.open(host).map_err(nothing)?,
     };
     clear_away(session, &prepared.desired).map_err(nothing)?;
-    if request.keep_binary {
+    if request.keep_binary && !session.image {
         keep_binary(host).map_err(nothing)?;
     }
     events.log(format!("ddinstall {} changes this host; log {log}", env!("CARGO_PKG_VERSION")));
