@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use minijinja::context;
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, context};
 
 use super::Summary;
 use super::summary::{Finding, Shared, Values};
@@ -115,8 +115,7 @@ fn table(title: &str, rows: &[Values]) -> String {
 
 /// The summary as one page, without a script and without an address that it would load from.
 pub fn html(summary: &Summary) -> Result<String> {
-    let mut environment = template::environment();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let environment = template::environment();
     let page = include_str!("../../../templates/report/fleet.html");
     let values = context! { headline => headline(summary), ..Value::from(Serde(summary)) };
     environment
