@@ -1,6 +1,6 @@
 //! The installer is killed with SIGKILL, alone, with all that it started, or with the whole host, at the boundaries of its
 //! steps and at random instants. One more `ddinstall install` must bring the host to the end of an uninterrupted run,
-//! and no configuration file may be seen truncated, missing or readable by others at any instant. Twelve kills by default, or
+//! and no configuration file may be seen truncated, missing or readable by others at any instant. Eight kills by default, or
 //! DDINSTALL_KILLS; with DDINSTALL_LONG=1 every boundary and 200 random instants. DDINSTALL_SEED chooses other instants.
 
 use super::common::*;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const KILLS: usize = 12;
+const KILLS: usize = 8;
 const LONG: usize = 200;
 const WORKERS: usize = 2;
 

@@ -159,6 +159,7 @@ fn from_a_private_mirror_on_bullseye() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn from_a_private_mirror_on_trixie() {
     from_a_private_mirror(Suite::Trixie);
 }

@@ -123,6 +123,7 @@ fn files_take_the_place_of_the_repository_on_bookworm() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn files_take_the_place_of_the_repository_on_bullseye() {
     files_take_the_place_of_the_repository(Suite::Bullseye);
 }

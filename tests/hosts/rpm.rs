@@ -33,6 +33,7 @@ fn sles15_becomes_fips_and_cws() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn an_agent_with_the_classic_examples_becomes_fips_and_cws_on_el9() {
     becomes_fips_and_cws(Suite::El9, Repo::Classic);
 }
@@ -43,6 +44,7 @@ fn a_second_run_is_quiet_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn a_second_run_is_quiet_on_sles15() {
     a_second_run_is_quiet(Suite::Sles15);
 }
@@ -53,6 +55,7 @@ fn every_line_of_its_operator_is_kept_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn every_line_of_its_operator_is_kept_on_sles15() {
     it_keeps_every_line_of_its_operator(Suite::Sles15);
 }
@@ -75,6 +78,7 @@ fn a_disk_without_room_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn a_disk_without_room_on_sles15() {
     no_room(Suite::Sles15);
 }
@@ -90,6 +94,7 @@ fn repositories_that_cannot_be_trusted_on_sles15() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn key_hosts_that_give_no_key_on_el9() {
     no_key_is_given(Suite::El9);
 }
@@ -178,6 +183,7 @@ fn a_package_that_a_stranger_signed_is_not_installed_on_sles15() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn killed_while_packages_are_unpacked_on_sles15() {
     the_next_run_finishes(Suite::Sles15, "test -e /opt/datadog-agent");
 }
@@ -315,11 +321,13 @@ fn a_fresh_host_is_fresh_again_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn a_fresh_host_is_fresh_again_on_sles15() {
     a_fresh_host_is_fresh_again(Suite::Sles15);
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn two_runs_over_an_existing_agent_are_taken_back_one_by_one_on_el9() {
     two_runs_one_by_one(Suite::El9);
 }
@@ -337,6 +345,7 @@ fn an_upgrade_is_taken_back_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn an_upgrade_is_taken_back_on_sles15() {
     upgraded_and_back(Suite::Sles15);
 }
@@ -450,6 +459,7 @@ fn killed_in_a_transaction_on_el9() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn killed_in_a_transaction_on_sles15() {
     killed_in_a_transaction(Suite::Sles15);
 }

@@ -80,6 +80,7 @@ fn the_stand_ins_run_by_plain_apt(suite: Suite) {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn the_stand_ins_run_on_bullseye() {
     the_stand_ins_run_by_plain_apt(Suite::Bullseye);
 }
@@ -90,6 +91,7 @@ fn the_stand_ins_run_on_bookworm() {
 }
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn the_stand_ins_run_on_trixie() {
     the_stand_ins_run_by_plain_apt(Suite::Trixie);
 }
@@ -183,6 +185,7 @@ const GET: &str = r#"use IO::Socket::INET; my ($h, $p) = @ARGV;
 my $s = IO::Socket::INET->new("$h:80") or die; print $s "GET $p HTTP/1.0\r\nHost: $h\r\n\r\n"; print while <$s>;"#;
 
 #[test]
+#[ignore = "another system stands for it; --long runs it"]
 fn a_host_without_systemd_takes_the_packages() {
     let keyring = keyring();
     let host = Host::fresh(Suite::Bookworm)
