@@ -91,6 +91,7 @@ pub(super) fn a_stop_takes_it_back(suite: Suite) {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_lock_that_another_program_holds_is_waited_for() {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.sh("systemd-run -q --unit=holder perl -MFcntl -e 'open my $f, \">>\", \"/var/lib/dpkg/lock-frontend\" or die;
@@ -103,6 +104,7 @@ fn a_lock_that_another_program_holds_is_waited_for() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn two_runs_at_once_come_to_the_same_end() {
     let host = Host::fresh(Suite::Bookworm).boot();
     let first = host.asked(&["install"]).spawn();

@@ -74,6 +74,7 @@ fn a_fresh_host_is_fresh_again_trixie() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn two_runs_over_an_existing_agent_are_taken_back_one_by_one() {
     two_runs_one_by_one(Suite::Bookworm);
 }

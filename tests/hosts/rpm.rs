@@ -61,6 +61,7 @@ fn every_line_of_its_operator_is_kept_on_sles15() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn what_the_files_of_the_host_say_against_it_on_el9() {
     files_say_against_it(Suite::El9);
 }
@@ -117,6 +118,7 @@ fn an_agent_that_crashes_is_taken_back_on_sles15() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_package_whose_script_fails_is_taken_back_on_el9() {
     a_failing_script_is_taken_back(Suite::El9);
 }
@@ -134,6 +136,7 @@ fn an_agent_that_ran_before_runs_again_after_a_failure_on_el9() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn an_agent_that_ran_before_runs_again_after_a_failure_on_sles15() {
     an_agent_runs_again(Suite::Sles15);
 }
@@ -189,6 +192,7 @@ fn killed_while_packages_are_unpacked_on_sles15() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn killed_while_files_are_written_on_sles15() {
     the_next_run_finishes(Suite::Sles15, "test -e /etc/datadog-agent/datadog.yaml");
 }
@@ -216,6 +220,7 @@ fn an_older_index_that_is_replayed_lowers_nothing_on_sles15() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn an_index_that_never_ends_on_el9() {
     no_end(Suite::El9);
 }
@@ -233,6 +238,7 @@ fn a_slow_download_ends_in_time_and_goes_on_on_el9() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_slow_download_ends_in_time_and_goes_on_on_sles15() {
     a_slow_download(Suite::Sles15);
 }
@@ -255,6 +261,7 @@ fn a_lock_that_is_held_for_ever_on_el9() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_lock_that_is_held_for_ever_on_sles15() {
     a_lock_for_ever(Suite::Sles15);
 }
@@ -277,6 +284,7 @@ fn a_pinned_version_is_the_one_that_is_installed_on_el9() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_pinned_version_is_the_one_that_is_installed_on_sles15() {
     a_pinned_version(Suite::Sles15);
 }
@@ -375,6 +383,7 @@ fn what_the_operator_did_since_stays_and_is_named_on_sles15() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn uninstalled_configuration_stays_unless_it_is_purged_on_el9() {
     uninstalled_and_purged(Suite::El9);
 }

@@ -32,6 +32,7 @@ fn a_second_run_is_quiet_on_bookworm() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn a_second_run_is_quiet_on_trixie() {
     a_second_run_is_quiet(Suite::Trixie);
 }

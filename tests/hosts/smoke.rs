@@ -97,6 +97,7 @@ fn the_stand_ins_run_on_trixie() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn an_agent_without_fips_connects_directly_and_rests_its_satellites() {
     let mut host = Host::fresh(Suite::Bookworm)
         .with_agent("7.58.2")
@@ -131,6 +132,7 @@ fn an_agent_without_fips_connects_directly_and_rests_its_satellites() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn an_agent_without_a_key_fails() {
     let host = Host::fresh(Suite::Bookworm).with_agent("7.58.2").boot();
     host.write("/etc/datadog-agent/datadog.yaml", "api_key:\n", "dd-agent:dd-agent", 0o640);
@@ -140,6 +142,7 @@ fn an_agent_without_a_key_fails() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn an_agent_that_crashes_gives_up_after_some_starts() {
     let host = host(Suite::Bookworm, Repo::Crash);
     host.sh(INSTALL);
@@ -154,6 +157,7 @@ fn an_agent_that_crashes_gives_up_after_some_starts() {
 }
 
 #[test]
+#[ignore = "others stand for it; --long runs it"]
 fn repositories_that_are_not_right_are_refused_by_apt() {
     let host = host(Suite::Trixie, Repo::Stranger);
     for repo in [Repo::Stranger, Repo::Expired, Repo::Unsigned, Repo::Tampered, Repo::TamperedPackage, Repo::Missing] {
