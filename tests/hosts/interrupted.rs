@@ -46,6 +46,7 @@ fn killed_while_files_are_written() {
 }
 
 #[test]
+#[ignore = "on a busy machine the run is done before it is killed, and kills.rs stands for it; --long runs it"]
 fn killed_while_services_start() {
     the_next_run_finishes(Suite::Bullseye, "systemctl is-active datadog-fips-proxy");
 }

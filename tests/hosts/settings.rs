@@ -59,6 +59,10 @@ fn every_setting_is_read_back(version: &str) {
     let minor: u32 = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).expect("a version");
     let mut seen = 0;
     for setting in TABLE.iter().filter(|s| !s.lands.is_empty() || !s.also.is_empty()) {
+        // A secret backend has values of its own: secret_backend.rs and tests/settings_plan.rs.
+        if setting.key.starts_with("secret_backend_") {
+            continue;
+        }
         // Its package is not among the stand-ins.
         if setting.key == "otelcollector_enabled" || setting.since.is_some_and(|(_, first)| minor < first) {
             continue;
