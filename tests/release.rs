@@ -207,28 +207,55 @@ fn both_binaries_run() {
     }
 }
 
+/// As long as this lives, the kernel runs programs for aarch64 by qemu: ddinstall calls itself to look into a folder.
+struct Emulation(TempDir);
+
+impl Emulation {
+    const NAME: &str = "ddinstall-tests";
+
+    fn new() -> Emulation {
+        let folder = TempDir::new().unwrap();
+        ran(Command::new("mount").args(["-t", "binfmt_misc", "none"]).arg(folder.path()));
+        let emulation = Emulation(folder);
+        // What an earlier run left that was killed.
+        let _ = fs::write(emulation.0.path().join(Self::NAME), "-1");
+        let magic = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00";
+        let mask = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff";
+        let line = format!(":{}:M::{magic}:{mask}:/usr/bin/qemu-aarch64-static:F", Self::NAME);
+        fs::write(emulation.0.path().join("register"), line).unwrap();
+        emulation
+    }
+}
+
+impl Drop for Emulation {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.path().join(Self::NAME), "-1");
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
 /// The lab's repository has no packages for aarch64: that binary looks at the image that the other has made.
 #[test]
 #[ignore = "makes a release; --long runs it"]
 fn both_binaries_plan_an_image() {
-    let bytes = |path: &Path| fs::read(path).unwrap();
+    let bytes = |architecture| fs::read(binary(architecture)).unwrap();
     let host = Host::fresh(Suite::Bookworm)
         .image("/srv/image", Suite::Bookworm)
-        .file("/root/x86_64", bytes(&binary("x86_64")), "root:root", 0o755)
-        .file("/root/aarch64", bytes(&binary("aarch64")), "root:root", 0o755)
-        .file("/root/qemu", bytes(Path::new("/usr/bin/qemu-aarch64-static")), "root:root", 0o755)
+        .file("/root/x86_64", bytes("x86_64"), "root:root", 0o755)
+        .file("/root/aarch64", bytes("aarch64"), "root:root", 0o755)
         .boot();
-    let run = |program: &[&str], command: &str| -> Run {
-        host.command(&[program, &[command, "--root", "/srv/image"]].concat())
+    let run = |program: &str, command: &str| -> Run {
+        host.command(&[program, command, "--root", "/srv/image"])
             .env("DD_SITE", "ddog-gov.com")
             .env("DD_FIPS_MODE", "1")
             .env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing"))
             .run()
             .exits(0)
     };
-    run(&["/root/x86_64"], "plan").says("install datadog-agent");
-    run(&["/root/x86_64"], "install").says("nothing was started");
-    for program in [&["/root/x86_64"][..], &["/root/qemu", "/root/aarch64"]] {
+    run("/root/x86_64", "plan").says("install datadog-agent");
+    run("/root/x86_64", "install").says("nothing was started");
+    let _emulation = Emulation::new();
+    for program in ["/root/x86_64", "/root/aarch64"] {
         run(program, "plan").says("Nothing to do");
     }
 }
