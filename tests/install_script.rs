@@ -2,6 +2,9 @@
 //! hosts of the lab.
 #![allow(clippy::unwrap_used)]
 
+#[path = "lab/signer.rs"]
+mod signer;
+
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use signer::{Signer, ran};
 use tempfile::TempDir;
 
 const SHELLS: [&[&str]; 3] = [&["dash"], &["busybox", "sh"], &["bash"]];
@@ -26,14 +30,8 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn ran(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 impl Release {
-    fn new(key: Option<&Key>) -> Release {
+    fn new(key: Option<&Signer>) -> Release {
         let folder = TempDir::new().unwrap();
         let version = folder.path().join("1.2.3");
         fs::create_dir(&version).unwrap();
@@ -44,7 +42,7 @@ impl Release {
         stamp.args(["1.2.3", &format!("file://{}", folder.path().display())]).arg(version.join("SHA256SUMS"));
         if let Some(key) = key {
             key.sign(&version.join("SHA256SUMS"));
-            stamp.arg(key.0.path().join("public.gpg"));
+            stamp.arg(key.public());
         }
         let script = ran(&mut stamp);
         Release { script, folder }
@@ -83,35 +81,6 @@ fn piped(shell: &[&str], script: &str, arguments: &[&str], variables: &[(&str, &
     let left: Vec<_> = fs::read_dir(temporary.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
     output
-}
-
-/// A signing key of its own, in a folder of its own.
-struct Key(TempDir);
-
-impl Key {
-    fn new() -> Key {
-        let key = Key(TempDir::new().unwrap());
-        fs::set_permissions(key.0.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        ran(key.gpg().args(["--passphrase", "", "--quick-generate-key", "Test <test@example.org>", "rsa3072", "sign"]));
-        ran(key.gpg().arg("--output").arg(key.0.path().join("public.gpg")).arg("--export"));
-        key
-    }
-
-    fn gpg(&self) -> Command {
-        let mut command = Command::new("gpg");
-        command.args(["--batch", "--quiet", "--yes", "--homedir"]).arg(self.0.path());
-        command
-    }
-
-    fn sign(&self, file: &Path) {
-        ran(self.gpg().args(["--armor", "--detach-sign"]).arg(file));
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf").arg("--homedir").arg(self.0.path()).args(["--kill", "all"]).output();
-    }
 }
 
 #[test]
@@ -164,7 +133,7 @@ fn what_was_not_released_is_not_run() {
 
 #[test]
 fn a_wrong_signature_is_refused_and_a_missing_one_where_it_is_a_must() {
-    let (ours, theirs) = (Key::new(), Key::new());
+    let (ours, theirs) = (Signer::new(), Signer::new());
     let release = Release::new(Some(&ours));
     let sums = release.file("SHA256SUMS");
     for shell in SHELLS {
@@ -196,7 +165,7 @@ fn a_wrong_signature_is_refused_and_a_missing_one_where_it_is_a_must() {
 
 #[test]
 fn another_version_takes_a_signature() {
-    let key = Key::new();
+    let key = Signer::new();
     let release = Release::new(Some(&key));
     let next = release.folder.path().join("1.3.0");
     fs::create_dir(&next).unwrap();

@@ -2,12 +2,11 @@
 
 use super::common::*;
 use super::secrets::files_with;
-use crate::lab::{Host, Invocation, KEY, Suite, fingerprint};
+use crate::lab::{Host, Invocation, KEY, Signer, Suite, fingerprint, ran};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use tempfile::TempDir;
 
 const SITE: &str = "https://install.mirror.test";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -15,12 +14,6 @@ const NAME: &str = "ddinstall-x86_64";
 /// A user whom sudo lets, and one whom it does not.
 const USERS: &str = "useradd -m ops && useradd -m guest && mkdir -p /etc/sudoers.d &&
     echo 'ops ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ops && chmod 0440 /etc/sudoers.d/ops";
-
-fn ran(command: &mut Command) -> Vec<u8> {
-    let output = command.output().expect("a program");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
-}
 
 /// The program under test without its symbols, as a release has it.
 fn binary() -> &'static [u8] {
@@ -35,62 +28,33 @@ fn binary() -> &'static [u8] {
     })
 }
 
-struct Key(TempDir);
-
-impl Key {
-    fn new() -> Key {
-        let key = Key(tempfile::tempdir().expect("a folder"));
-        let make = ["--passphrase", "", "--quick-generate-key", "Test <test@example.org>", "ed25519", "sign"];
-        ran(key.gpg().args(make));
-        key
-    }
-
-    fn gpg(&self) -> Command {
-        let mut command = Command::new("gpg");
-        command.args(["--batch", "--quiet", "--yes", "--homedir"]).arg(self.0.path());
-        command
-    }
-
-    fn sign(&self, file: &Path) {
-        ran(self.gpg().args(["--armor", "--detach-sign"]).arg(file));
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf").arg("--homedir").arg(self.0.path()).args(["--kill", "all"]).output();
-    }
-}
-
 /// A release, as the host's site serves it. The host itself has no ddinstall.
 pub(super) struct Release {
     pub(super) host: Host,
-    key: Key,
+    signer: Signer,
     folder: PathBuf,
     script: String,
 }
 
 impl Release {
     pub(super) fn new(host: Host) -> Release {
-        let (site, key) = (host.install_site(), Key::new());
+        let (site, signer) = (host.install_site(), Signer::new());
         let folder = site.join(VERSION);
         fs::create_dir(&folder).expect("a folder");
-        let public = site.join("public.gpg");
-        ran(key.gpg().arg("--output").arg(&public).arg("--export"));
-        let mut release = Release { host, key, folder, script: String::new() };
+        let mut release = Release { host, signer, folder, script: String::new() };
         release.publish();
         let mut stamp = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/stamp.sh"));
-        let script = ran(stamp.args([VERSION, SITE]).arg(release.file("SHA256SUMS")).arg(public));
+        let script = ran(stamp.args([VERSION, SITE]).arg(release.file("SHA256SUMS")).arg(release.signer.public()));
         fs::write(site.join("install.sh"), &script).expect("install.sh");
         release.host.write("/srv/install.sh", &script, "root:root", 0o644);
         release.host.sh("rm /usr/local/bin/ddinstall");
-        release.script = String::from_utf8(script).expect("text");
+        release.script = script;
         release
     }
 
     pub(super) fn sum_of_script(&self) -> String {
         let line = ran(Command::new("sha256sum").arg(self.host.install_site().join("install.sh")));
-        String::from_utf8_lossy(&line[..64]).into_owned()
+        line[..64].to_owned()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -103,7 +67,7 @@ impl Release {
             self.put(NAME, binary());
         }
         self.sums();
-        self.key.sign(&self.file("SHA256SUMS"));
+        self.signer.sign(&self.file("SHA256SUMS"));
     }
 
     fn sums(&self) {
@@ -316,9 +280,12 @@ struct Fault<'a> {
     make: Box<dyn Fn(&Release) + 'a>,
 }
 
-fn faults(stranger: &Key) -> Vec<Fault<'_>> {
+fn faults(stranger: &Signer) -> Vec<Fault<'_>> {
     fn fault<'a>(what: &str, arguments: &'a str, says: &'a str, make: Box<dyn Fn(&Release) + 'a>) -> Fault<'a> {
         Fault { what: what.into(), base: SITE.into(), arguments, says, make }
+    }
+    fn without<'a>(name: &'static str) -> Box<dyn Fn(&Release) + 'a> {
+        Box::new(move |release| fs::remove_file(release.file(name)).expect(name))
     }
     const PAGE: &str = "<!DOCTYPE html>\n<html><body>Please sign in.</body></html>\n";
     let must = "--require-signature -- --version";
@@ -344,7 +311,7 @@ fn faults(stranger: &Key) -> Vec<Fault<'_>> {
             Box::new(|release| {
                 release.put(NAME, "#!/bin/sh\ntouch /root/was-run\n");
                 release.sums();
-                release.key.sign(&release.file("SHA256SUMS"));
+                release.signer.sign(&release.file("SHA256SUMS"));
             }),
         ),
         fault(
@@ -355,30 +322,9 @@ fn faults(stranger: &Key) -> Vec<Fault<'_>> {
                 release.put(NAME, "#!/bin/sh\ntouch /root/was-run\n");
             }),
         ),
-        fault(
-            "no signature",
-            must,
-            "could not be checked",
-            Box::new(|release| {
-                fs::remove_file(release.file("SHA256SUMS.asc")).expect("signature");
-            }),
-        ),
-        fault(
-            "no sums",
-            must,
-            "could not be checked",
-            Box::new(|release| {
-                fs::remove_file(release.file("SHA256SUMS")).expect("sums");
-            }),
-        ),
-        fault(
-            "no binary",
-            plainly,
-            "cannot fetch",
-            Box::new(|release| {
-                fs::remove_file(release.file(NAME)).expect("binary");
-            }),
-        ),
+        fault("no signature", must, "could not be checked", without("SHA256SUMS.asc")),
+        fault("no sums", must, "could not be checked", without("SHA256SUMS")),
+        fault("no binary", plainly, "cannot fetch", without(NAME)),
         fault(
             "a stranger's signature",
             must,
@@ -437,7 +383,7 @@ fn faults(stranger: &Key) -> Vec<Fault<'_>> {
 /// With the first of the tools all faults, with the others those that a tool may take differently.
 fn refuses_what_was_not_released(suite: Suite, tools: &[Tool]) {
     let release = Release::new(Host::fresh(suite).with_layer("tools").boot());
-    let (host, stranger) = (&release.host, Key::new());
+    let (host, stranger) = (&release.host, Signer::new());
     host.write("/usr/local/bin/faults.pl", include_str!("../lab/faults.pl"), "root:root", 0o755);
     host.sh("systemd-run -q --unit=faults /usr/local/bin/faults.pl install.mirror.test");
     host.wait_until(5, "ss -Hltn | grep -q 127.0.0.4:80");

@@ -14,6 +14,7 @@ mod container;
 mod controller;
 mod host;
 mod sampling;
+mod signer;
 mod tree;
 
 pub use builder::Builder;
@@ -22,6 +23,7 @@ pub use container::Container;
 pub use controller::{Controller, Play, USER};
 pub use host::Host;
 pub use sampling::{Process, Sample};
+pub use signer::{Signer, ran};
 pub use tree::{Entry, Tree};
 
 use std::path::{Path, PathBuf};
