@@ -56,19 +56,14 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
             Some(Status::Error(text)) => broken.borrow_mut().push(text),
             None => {}
         };
-        transaction(session, "install", change)
+        let command = transaction(session, "install", change)
             // With it, apt looks for package files among its own.
             .args(specs.iter().all(|spec| spec.file.is_none()).then_some("--no-download"))
             .args(&words)
             .args(["-o", "Dpkg::Options::=--force-confdef"])
             .args(["-o", "Dpkg::Options::=--force-confold"])
-            .args(session.image.then_some(["-o", "Dpkg::Options::=--force-unsafe-io"]).into_iter().flatten())
-            .arg("-o")
-            .status_fd("APT::Status-Fd=")
-            .never_kill()
-            .scope("ddinstall-apt")
-            .on_line(listener)
-            .run(session.host)
+            .args(session.image.then_some(["-o", "Dpkg::Options::=--force-unsafe-io"]).into_iter().flatten());
+        to_its_end(session, command, listener)
     })?;
     session.events.log(output.explain());
     let broken = broken.into_inner();
@@ -144,19 +139,24 @@ pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
                 progress.at(percent);
             }
         };
-        removal(session, &there, purge)
-            .arg("-o")
-            .status_fd("APT::Status-Fd=")
-            .never_kill()
-            .scope("ddinstall-apt")
-            .on_line(listener)
-            .run(session.host)
+        to_its_end(session, removal(session, &there, purge), listener)
     })?;
     session.events.log(output.explain());
     if !output.success() {
         return Err(failed_transaction(&output, &[], "the removal"));
     }
     Ok(())
+}
+
+/// Runs a transaction that nothing ends before its time, and hands what it says to the listener.
+fn to_its_end(session: Session, command: Command, listener: impl FnMut(Stream, &str)) -> Result<Output> {
+    command
+        .arg("-o")
+        .status_fd("APT::Status-Fd=")
+        .never_kill()
+        .scope("ddinstall-apt")
+        .on_line(listener)
+        .run(session.host)
 }
 
 fn removal<'a>(session: Session<'a>, names: &[&str], purge: bool) -> Command<'a> {
