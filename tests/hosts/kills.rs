@@ -144,16 +144,15 @@ impl Trial {
         self.interrupt(&mut host, expected.seconds);
         let run = host.asked(&["install"]).run();
         let seen = watcher.finish();
+        let logs = "cat /var/log/ddinstall/*; ls -l --time-style=full-iso /var/lib/apt/lists /var/cache/apt || true";
         if run.status != Some(0) {
-            let seen = host
-                .sh("cat /var/log/ddinstall/*; ls -l --time-style=full-iso /var/lib/apt/lists /var/cache/apt || true");
-            return Err(format!("the next run failed: {run}\n{seen}"));
+            return Err(format!("the next run failed: {run}\n{}", host.sh(logs)));
         }
         let mut wrong = end_state(&host).changes_since(&expected.state);
         wrong.extend(seen);
         let strays = host.sh("find / /run -xdev \\( -name 'ddinstall-*-*' -o -name '.ddinstall*' \\) -print; ls -d /run/systemd/system/*.d 2>/dev/null || true");
         wrong.extend(strays.lines().map(|line| format!("left behind: {line}")));
-        if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{run}")) }
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{wrong:#?}\n{run}\n{}", host.sh(logs))) }
     }
 
     fn interrupt(self, host: &mut Host, seconds: f64) {

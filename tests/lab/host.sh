@@ -231,15 +231,15 @@ alive() {
 # All processes stop at the same instant: none goes on after the death of another, as if that one had failed.
 pull_the_plug() {
     local group=/sys/fs/cgroup/ddlab-$1 i
-    if echo 1 > "$group/cgroup.freeze"; then
+    if { echo 1 > "$group/cgroup.freeze"; } 2> /dev/null; then
         for ((i = 0; i < 100; i++)); do
             ! grep -qx 'frozen 1' "$group/cgroup.events" || break
             sleep 0.01
         done
-    fi 2> /dev/null
+    fi
     kill -KILL "$2" || true
     # Whoever came later is in the name space, and dies with its first process; the group must thaw for the next boot.
-    echo 0 > "$group/cgroup.freeze" 2> /dev/null || true
+    { echo 0 > "$group/cgroup.freeze"; } 2> /dev/null || true
 }
 
 stop() {
