@@ -75,6 +75,7 @@ impl Root {
             access: &Access::default(),
             environment: &[],
             cancel: &AtomicBool::new(false),
+            lock: None,
         };
         prepare(session, &request, false)
     }
@@ -274,6 +275,7 @@ fn all_sources_give_the_same_steps() {
             access: &access,
             environment: &[],
             cancel: &cancel,
+            lock: None,
         };
         let prepared = prepare(session, &request, false).expect("a plan");
         let of = |step: &Step| match step {

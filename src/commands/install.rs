@@ -112,7 +112,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
     }
     // Somebody else may have changed the host until the lock is ours: look once more.
-    let (_lock, waited) = match earlier {
+    let (lock, waited) = match earlier {
         Some(lock) => (lock, false),
         None => lock(session).map_err(nothing)?,
     };
@@ -138,7 +138,12 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     done.notes = prepared.notes.clone();
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
     receipt.built = session.image.then(image::built);
-    let job = Job { session: session.tools(), request, facts: &facts, asked: &asked };
+    let job = Job {
+        session: crate::packages::Session { lock: Some(&lock), ..session.tools() },
+        request,
+        facts: &facts,
+        asked: &asked,
+    };
     let applied = apply::run(&job, &mut receipt, &plan, context, &desired);
     let swept = traces.map_or(Ok(()), |traces| traces.remove(session));
     match applied {

@@ -180,6 +180,7 @@ impl Session {
             environment: &[],
             image: self.image,
             cancel: &self.stop,
+            lock: None,
         }
     }
 
@@ -217,7 +218,13 @@ fn lock(session: &Session) -> Result<(Lock, bool)> {
             Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= limit => continue,
             Err(error) => return Err(error),
         };
-        let holder = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+        let holder = match holder {
+            Some(pid) if matches!(session.host.meta(format!("/proc/{pid}")), Ok(None)) => {
+                format!("process {pid} was cut off; its transaction goes on")
+            }
+            Some(pid) => format!("process {pid}"),
+            None => "another process".into(),
+        };
         if started.elapsed() > limit {
             let what = format!("another run of ddinstall ({holder}) holds {LOCK} for more than {} s", limit.as_secs());
             return Err(Error::new(Kind::Prerequisite, what).hint("wait until it is done, then run again"));

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use crate::cli::{Extent, Format};
 use crate::desired::AGENT_UNIT;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Hold, scopes, units, users};
+use crate::host::{Hold, Lock, scopes, units, users};
 use crate::packages::{self, Manager};
 use crate::receipt::{LOGS, PROOF, Past, Receipt, Record, Run, Undo};
 use crate::report::json::Document;
@@ -78,14 +78,14 @@ fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
         done.undone.done = planned(&task.steps);
         return Ok(());
     }
-    let (_lock, waited) = super::lock(session).map_err(nothing)?;
+    let (lock, waited) = super::lock(session).map_err(nothing)?;
     // Somebody else may have changed the host until the lock was ours.
     let task = if waited { self::task(session, extent).map_err(nothing)? } else { Some(task) };
     let Some(task) = task else {
         done.words = "Nothing to do: another run of ddinstall has taken it back.\n".into();
         return Ok(());
     };
-    carry_out(session, extent, task, done)
+    carry_out(session, &lock, extent, task, done)
 }
 
 /// The runs that are meant. None: no run stands.
@@ -107,7 +107,7 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
     Ok(Some(Task { from: first.id, started: first.started.clone(), steps, receipt: receipt.clone() }))
 }
 
-fn carry_out(session: &Session, extent: Extent, task: Task, done: &mut Done) -> Result<()> {
+fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &mut Done) -> Result<()> {
     let Session { host, events, .. } = session;
     let Task { mut receipt, from, started, steps } = task;
     let untouched = |error: Error| error.state("nothing was taken back");
@@ -134,7 +134,8 @@ fn carry_out(session: &Session, extent: Extent, task: Task, done: &mut Done) -> 
     };
     // Whoever asks us to stop in the middle would get a host that is neither: it goes on to its end.
     let calm = AtomicBool::new(false);
-    done.undone = rollback::undo(packages::Session { cancel: &calm, ..session.tools() }, &steps, purge);
+    done.undone =
+        rollback::undo(packages::Session { cancel: &calm, lock: Some(lock), ..session.tools() }, &steps, purge);
     let kept = !done.undone.failed.is_empty();
     scopes::end_empty(host)?;
     if !kept {

@@ -10,7 +10,7 @@ const GROUPS: [&str; 2] = ["/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/system
 /// A process of a transaction that still goes on. None: no transaction does.
 pub fn running(host: &Host) -> Result<Option<u32>> {
     for name in scopes(host)? {
-        if let Some(process) = process(host, &name)? {
+        if let Some(Some(process)) = process(host, &name)? {
             return Ok(Some(process));
         }
     }
@@ -20,7 +20,8 @@ pub fn running(host: &Host) -> Result<Option<u32>> {
 /// Ends the scopes whose processes are gone: systemd of before 250 may miss that the last one ended.
 pub fn end_empty(host: &Host) -> Result<()> {
     for name in scopes(host)? {
-        if process(host, &name)?.is_none() {
+        // One without a group is about to begin, or to end.
+        if process(host, &name)? == Some(None) {
             // One that is gone by now is what is wanted.
             let _ = Command::new("systemctl").args(["stop", "--quiet", &name]).run(host)?;
         }
@@ -34,10 +35,11 @@ fn scopes(host: &Host) -> Result<Vec<String>> {
     Ok(names.filter(|name| name.starts_with("ddinstall-") && name.ends_with(".scope")).collect())
 }
 
-fn process(host: &Host, scope: &str) -> Result<Option<u32>> {
+/// The first process of a scope. None: the scope has no control group.
+fn process(host: &Host, scope: &str) -> Result<Option<Option<u32>>> {
     for group in GROUPS {
         if let Some(text) = host.read_text(format!("{group}/{scope}/cgroup.procs"))? {
-            return Ok(text.lines().find_map(|line| line.trim().parse().ok()));
+            return Ok(Some(text.lines().find_map(|line| line.trim().parse().ok())));
         }
     }
     Ok(None)

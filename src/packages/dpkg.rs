@@ -96,6 +96,21 @@ pub fn was_interrupted(host: &Host) -> Result<bool> {
     has_journal(host)
 }
 
+/// Packages that dpkg was stopped in while it unpacked them, as it says itself: all of the host's, since one is enough to
+/// stop apt.
+pub fn to_install_again(host: &Host) -> Result<Vec<String>> {
+    Ok(marked(&status(host)?.unwrap_or_default()))
+}
+
+fn marked(status: &str) -> Vec<String> {
+    // One without a version was not there before, and apt unpacks it by itself if something wants it.
+    let broken = |text: &&str| {
+        header(text, "Status").and_then(|status| status.split(' ').nth(1)) == Some("reinstreq")
+            && header(text, "Version").is_some()
+    };
+    paragraphs(status).filter(|(_, text)| broken(text)).map(|(name, _)| name.to_owned()).collect()
+}
+
 fn has_journal(host: &Host) -> Result<bool> {
     // What dpkg counts: names of digits only. An unreadable folder cannot be passed over.
     match host.list(UPDATES) {
@@ -197,6 +212,12 @@ Package: other
 Status: install reinstreq installed
 Version: 1
 ";
+
+    #[test]
+    fn what_must_be_installed_again_is_named() {
+        assert_eq!(marked(DATABASE), ["other"]);
+        assert!(marked("Package: new\nStatus: install reinstreq half-installed\n").is_empty());
+    }
 
     #[test]
     fn the_database_says_what_is_there() {

@@ -116,6 +116,8 @@ pub struct Session<'a> {
     pub image: bool,
     /// Set when the run is to end: whatever may be stopped then is.
     pub cancel: &'a AtomicBool,
+    /// Of a run that changes the host: its transactions keep it for as long as they last, even if the run is killed.
+    pub lock: Option<&'a crate::host::Lock>,
 }
 
 impl<'a> Session<'a> {
@@ -123,6 +125,15 @@ impl<'a> Session<'a> {
     fn command(self, program: &str) -> Command<'a> {
         let command = Command::new(program).cancel(self.cancel);
         self.environment.iter().fold(command, |command, (name, value)| command.env(name, value))
+    }
+
+    /// A transaction, which nothing ends before its time, in a scope whose name begins with this.
+    fn lasting(self, transaction: Command<'a>, scope: &str) -> Command<'a> {
+        let transaction = transaction.never_kill().scope(scope);
+        match self.lock {
+            Some(lock) => transaction.holds(lock),
+            None => transaction,
+        }
     }
 
     fn cancelled(&self) -> bool {

@@ -117,3 +117,33 @@ fn two_runs_at_once_come_to_the_same_end() {
         assert_eq!(host.starts(unit), 1, "{unit}");
     }
 }
+
+/// dpkg notes that a package must be installed again until its last file is in place, under the new version already.
+#[test]
+fn a_package_that_dpkg_says_must_be_installed_again_is() {
+    for state in ["unpacked", "half-configured", "half-installed"] {
+        let host = Host::fresh(Suite::Bookworm).boot();
+        interrupted(&host, "KILL", "test -e /opt/datadog-agent");
+        host.wait_until(60, "! pidof apt-get dpkg");
+        host.sh(&format!(
+            "sed -i '/^Package: datadog-fips-proxy$/,/^$/s/^Status: .*/Status: install reinstreq {state}/' /var/lib/dpkg/status"
+        ));
+        match state {
+            // It may go without being whole first.
+            "half-configured" => host.ddinstall(&["uninstall"]).run().exits(0),
+            _ => host.install().exits(0),
+        };
+        let there = host.sh("dpkg-query -W -f '${Status}' datadog-fips-proxy 2>&1 || true");
+        assert_eq!(there == "install ok installed", state != "half-configured", "{there}");
+    }
+}
+
+/// From its first instant: the next run does not begin before it is over.
+#[test]
+fn a_transaction_keeps_the_lock_of_a_killed_run() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    interrupted(&host, "KILL", "pidof systemd-run || test -e /opt/datadog-agent");
+    let run = host.install().exits(0);
+    assert!(run.stderr.contains("was cut off; its transaction goes on"), "{run}");
+    assert_eq!(host.sh("grep -c ' install datadog-agent:' /var/log/dpkg.log"), "1", "{run}");
+}

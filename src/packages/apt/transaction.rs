@@ -47,7 +47,6 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
 /// Installs what was downloaded, in one transaction that nothing ends before its time, not even our own death.
 pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Result<()> {
     mend_interrupted(session)?;
-    let words = words(specs);
     let progress = Progress::new(session, "install", specs.iter().map(|s| s.name.as_str()));
     let broken = RefCell::new(Vec::new());
     let output = with_lock(session, || {
@@ -56,10 +55,9 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
             Some(Status::Error(text)) => broken.borrow_mut().push(text),
             None => {}
         };
-        let command = transaction(session, "install", change)
+        let command = installation(session, specs, change)?
             // With it, apt looks for package files among its own.
             .args(specs.iter().all(|spec| spec.file.is_none()).then_some("--no-download"))
-            .args(&words)
             .args(["-o", "Dpkg::Options::=--force-confdef"])
             .args(["-o", "Dpkg::Options::=--force-confold"])
             .args(session.image.then_some(["-o", "Dpkg::Options::=--force-unsafe-io"]).into_iter().flatten());
@@ -150,18 +148,15 @@ pub fn remove(session: Session, names: &[&str], purge: bool) -> Result<()> {
 
 /// Runs a transaction that nothing ends before its time, and hands what it says to the listener.
 fn to_its_end(session: Session, command: Command, listener: impl FnMut(Stream, &str)) -> Result<Output> {
-    command
-        .arg("-o")
-        .status_fd("APT::Status-Fd=")
-        .never_kill()
-        .scope("ddinstall-apt")
-        .on_line(listener)
-        .run(session.host)
+    let command = command.arg("-o").status_fd("APT::Status-Fd=");
+    session.lasting(command, "ddinstall-apt").on_line(listener).run(session.host)
 }
 
 fn removal<'a>(session: Session<'a>, names: &[&str], purge: bool) -> Command<'a> {
     apt_get(session)
         .args(["remove", "-y", "-o", "APT::Get::AutomaticRemove=false"])
+        // One that dpkg was stopped in may go, too.
+        .args(["-o", "Dpkg::Options::=--force-remove-reinstreq"])
         .args(purge.then_some("--purge"))
         .args(names)
 }
@@ -179,12 +174,17 @@ fn removed(simulation: &str, asked: &[&str]) -> Vec<String> {
     names
 }
 
-fn transaction<'a>(session: Session<'a>, verb: &str, change: Change) -> Command<'a> {
+fn installation<'a>(session: Session<'a>, specs: &[PackageSpec], change: Change) -> Result<Command<'a>> {
+    // Of a package that dpkg was stopped in, in its last moments, apt sees the version, and would only configure it.
+    let again = dpkg::to_install_again(session.host)?;
+    let others = again.iter().filter(|name| specs.iter().all(|spec| spec.name != **name));
     // Nothing that was not asked for: no recommended packages, and none removed to make room.
-    apt_get(session)
-        .args([verb, "-y", "--no-install-recommends", "--no-remove"])
+    let command = apt_get(session)
+        .args(["install", "-y", "--no-install-recommends", "--no-remove"])
         .args(change.downgrade.then_some("--allow-downgrades"))
         .args(change.held.then_some("--allow-change-held-packages"))
+        .args((!again.is_empty()).then_some("--reinstall"));
+    Ok(command.args(words(specs)).args(others))
 }
 
 fn words(specs: &[PackageSpec]) -> Vec<String> {
@@ -197,7 +197,6 @@ fn words(specs: &[PackageSpec]) -> Vec<String> {
 }
 
 fn try_download(session: Session, specs: &[PackageSpec], change: Change, left: Duration) -> Result<Output> {
-    let words = words(specs);
     let progress = Progress::new(session, "download", specs.iter().map(|s| s.name.as_str()));
     with_lock(session, || {
         // apt goes on reporting while nothing arrives: only a percentage that moves is progress.
@@ -218,9 +217,8 @@ fn try_download(session: Session, specs: &[PackageSpec], change: Change, left: D
                 progress.at(percent);
             }
         };
-        let output = reaching(session, transaction(session, "install", change))?
+        let output = reaching(session, installation(session, specs, change)?)?
             .arg("--download-only")
-            .args(&words)
             .arg("-o")
             .status_fd("APT::Status-Fd=")
             .deadline(left)
@@ -361,6 +359,7 @@ fn mend_interrupted(session: Session) -> Result<()> {
     }
     session.events.note("an installation was interrupted, or is still going on: running dpkg --configure -a");
     let output = with_lock(session, || {
+        // Without our lock: unlike apt, dpkg would hand it on to whatever a script starts.
         Command::new("dpkg")
             .args(["--force-confdef", "--force-confold", "--configure", "-a"])
             .env("DEBIAN_FRONTEND", "noninteractive")

@@ -100,7 +100,7 @@ pub(super) fn mend(session: Session, specs: &[PackageSpec]) -> Result<()> {
             .note(format!("an upgrade of {name} was interrupted: removing what is left of {}", old.join(", ")));
         let output = with_lock(session, || {
             let command = Command::new("rpm").args(["-e", "--noscripts", "--nodeps"]).args(&old);
-            command.never_kill().scope("ddinstall-rpm").run(session.host)
+            session.lasting(command, "ddinstall-rpm").run(session.host)
         })?;
         session.events.log(output.explain());
         if !output.success() {

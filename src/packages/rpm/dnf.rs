@@ -87,7 +87,7 @@ pub(super) fn install(session: Session, specs: &[PackageSpec], again: &[String],
                 session.events.progress("install", Some(percent));
             }
         };
-        command.never_kill().scope("ddinstall-dnf").on_line(progress).run(session.host)
+        session.lasting(command, "ddinstall-dnf").on_line(progress).run(session.host)
     })
 }
 

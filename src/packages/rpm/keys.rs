@@ -32,7 +32,7 @@ pub fn missing_keys(host: &Host, keyring: &[u8]) -> Result<Vec<String>> {
 /// Imports the keys of our file into rpm's database.
 pub fn import(session: Session, keyring: &Path) -> Result<()> {
     let output = with_lock(session, || {
-        Command::new("rpm").arg("--import").arg(keyring).never_kill().scope("ddinstall-rpm").run(session.host)
+        session.lasting(Command::new("rpm").arg("--import").arg(keyring), "ddinstall-rpm").run(session.host)
     })?;
     session.events.log(output.explain());
     let stored = session.host.read(keyring)?;

@@ -189,7 +189,7 @@ pub fn remove(session: Session, names: &[&str]) -> Result<()> {
     }
     session.events.progress(format!("remove {}", there.join(" ")), None);
     let output = with_lock(session, || {
-        Command::new("rpm").arg("-e").args(&there).never_kill().scope("ddinstall-rpm").run(session.host)
+        session.lasting(Command::new("rpm").arg("-e").args(&there), "ddinstall-rpm").run(session.host)
     })?;
     session.events.log(output.explain());
     for name in there {

@@ -113,10 +113,8 @@ pub(super) fn install(session: Session, specs: &[PackageSpec], again: &[String],
                 session.events.progress("install", Some(percent));
             }
         };
-        let command = transaction(session, reach.as_ref(), specs, change, &how(again, None))
-            .never_kill()
-            .scope("ddinstall-zypper");
-        command.on_line(progress).run(session.host)
+        let command = transaction(session, reach.as_ref(), specs, change, &how(again, None));
+        session.lasting(command, "ddinstall-zypper").on_line(progress).run(session.host)
     })
 }
 
