@@ -238,7 +238,12 @@ pull_the_plug() {
         done
     fi
     kill -KILL "$2" || true
-    # Whoever came later is in the name space, and dies with its first process; the group must thaw for the next boot.
+    # Whoever came later is in the name space, and dies with its first process, which ends after all others. Thawed before
+    # that, they would see it die, and take it for a failure. The group must thaw for the next boot.
+    for ((i = 0; i < 500; i++)); do
+        alive "$2" || break
+        sleep 0.01
+    done
     { echo 0 > "$group/cgroup.freeze"; } 2> /dev/null || true
 }
 
