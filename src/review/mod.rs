@@ -230,10 +230,10 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
     let mut rights = Vec::new();
     let mut secrets = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
-    let settings: Vec<(String, String)> = match kind {
-        Kind::Kubernetes => documents.iter().flat_map(|document| read::kubernetes::settings(document)).collect(),
-        _ => Vec::new(),
-    };
+    let mut settings = read::kubernetes::Settings::new();
+    for document in documents.iter().filter(|_| kind == Kind::Kubernetes) {
+        read::kubernetes::settings(document, &mut settings);
+    }
     for (number, document) in documents.iter().enumerate() {
         match kind {
             Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &settings)),
