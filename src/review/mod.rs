@@ -190,11 +190,31 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
         ));
     }
     let text = std::str::from_utf8(bytes).unwrap_or_default();
-    if read::run::is_command(text) {
-        let (text, found) = without_comments(text);
-        let made = read::run::commands(&text)?;
-        return Ok(Parsed { kind: Kind::Run, source: Source::Made(made), text, found });
+    // A manifest may quote a command: a text is one only where it is no document, nor begins as one.
+    match documents(bytes, text) {
+        Ok(Some(parsed)) => return Ok(parsed),
+        Err(why) if !read::run::is_command(text) || begins_as_document(text) => return Err(why),
+        _ => {}
     }
+    if !read::run::is_command(text) {
+        let hint = "Kubernetes manifests, values of the chart, Compose files, ECS task definitions, Dockerrun.aws.json, docker run commands and the output of docker inspect are read";
+        return Err(refuse("this is none of the kinds of documents that are reviewed", hint));
+    }
+    let (text, found) = without_comments(text);
+    let made = read::run::commands(&text)?;
+    Ok(Parsed { kind: Kind::Run, source: Source::Made(made), text, found })
+}
+
+/// Whether a text that is no YAML was meant to be: it begins with a key, or holds a manifest and is no script.
+fn begins_as_document(text: &str) -> bool {
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with(['#', '%']) && !line.starts_with("---");
+    let name = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.\"'".contains(c));
+    text.lines().find(says).and_then(|line| line.split_once(':')).is_some_and(|(key, _)| name(key))
+        || !text.starts_with("#!") && text.lines().any(|line| line.starts_with("apiVersion:"))
+}
+
+/// Reads YAML or JSON. None where it is of none of the kinds that are known.
+fn documents(bytes: &[u8], text: &str) -> Result<Option<Parsed>, Refusal> {
     let json = text.trim_start().starts_with(['{', '[']);
     let (text, found) = if json { without_commas(text) } else { (text.to_owned(), Vec::new()) };
     let bytes = if json { text.as_bytes() } else { bytes };
@@ -213,16 +233,13 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
         () if has("containerDefinitions") || has("taskDefinition") => Kind::Ecs,
         () if has("services") => Kind::Compose,
         () if helm::is_values(first) => Kind::Helm,
-        () => {
-            let hint = "Kubernetes manifests, values of the chart, Compose files, ECS task definitions, Dockerrun.aws.json, docker run commands and the output of docker inspect are read";
-            return Err(refuse("this is none of the kinds of documents that are reviewed", hint));
-        }
+        () => return Ok(None),
     };
     let source = match kind {
         Kind::Inspect => Source::Made(read::run::inspected(first, |at| file.line(0, at))),
         _ => Source::Manifests(file),
     };
-    Ok(Parsed { kind, source, text, found })
+    Ok(Some(Parsed { kind, source, text, found }))
 }
 
 fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, Source) {

@@ -1,6 +1,8 @@
 //! How documents are read: what decides where a file and a variable differ, what a text is, and how a command is split.
 
-use ddinstall::review::{Review, review};
+use ddinstall::review::{Kind, Review, mended, review};
+
+use super::{folder, run};
 
 fn read(text: &str) -> Review {
     review(text.as_bytes()).unwrap_or_else(|why| panic!("{why:?}\n{text}"))
@@ -110,5 +112,108 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     for off in ["remoteConfiguration: {enabled: false}", "datadog: {remoteConfiguration: {enabled: false}}"] {
         let text = format!("fips: {{enabled: true}}\n{off}\n");
         assert!(!places(&text, "fips-bypass-default").iter().any(|at| at.contains("remote")), "{off}");
+    }
+}
+
+const PRIVILEGED: &str = "apiVersion: v1
+kind: Pod
+metadata:
+  name: agent
+  annotations:
+    readme: |
+      docker run -d datadog/agent:7
+spec:
+  containers:
+    - {name: agent, image: datadog/agent:7, securityContext: {privileged: true}}
+";
+
+#[test]
+fn a_manifest_that_quotes_a_command_is_a_manifest() {
+    let found = read(PRIVILEGED);
+    assert_eq!(found.kind, Kind::Kubernetes);
+    assert!(found.findings.iter().any(|finding| finding.rule == "privileged"), "{:?}", found.findings);
+    let compose = "x-readme: |\n  docker run agent\nservices: {agent: {image: datadog/agent:7, privileged: true}}\n";
+    assert_eq!(read(compose).kind, Kind::Compose);
+    // One that cannot be read is no script either.
+    let broken = PRIVILEGED.replace("spec:", "spec: [");
+    let template = format!("{{{{- if .Values.agent }}}}\n{PRIVILEGED}{{{{- end }}}}\n");
+    for broken in [
+        template,
+        broken.clone(),
+        format!("# a comment\n---\n{broken}"),
+        broken.replace("apiVersion:", "\"apiVersion\":"),
+    ] {
+        assert!(review(broken.as_bytes()).is_err(), "{broken}");
+    }
+    let file = folder("render-quoted").join("broken.yaml");
+    std::fs::write(&file, broken).unwrap();
+    assert_eq!(run(&["review", file.to_str().unwrap()], &[]).status.code(), Some(7));
+}
+
+#[test]
+fn a_script_is_one_whatever_stands_around_its_command() {
+    let script = "#!/bin/sh\nset -eu\nif true; then\n  docker run --privileged datadog/agent:7\nfi\n";
+    let step = "jobs:\n  start:\n    steps:\n      - run: |\n          docker run --privileged datadog/agent:7\n";
+    for text in [script, step, "{\n  docker run --privileged datadog/agent:7\n}\n"] {
+        let found = read(text);
+        assert_eq!(found.kind, Kind::Run, "{text}");
+        assert!(found.findings.iter().any(|finding| finding.rule == "privileged"), "{text}: {:?}", found.findings);
+    }
+}
+
+#[test]
+fn options_of_docker_run_are_split_as_docker_splits_them() {
+    let key = "0123456789abcdef0123456789abcdef";
+    for (options, rule) in [
+        (format!("-eDD_API_KEY={key}"), "secret-plain"),
+        (format!("-e=DD_API_KEY={key}"), "secret-plain"),
+        (format!("-ditPeDD_API_KEY={key}"), "secret-plain"),
+        (format!("-de DD_API_KEY={key}"), "secret-plain"),
+        ("-v/:/host/root".to_owned(), "right-needless"),
+        ("-v=/srv:/srv".to_owned(), "mount-writable-unknown"),
+        ("--mount type=bind,source=/srv,target=/srv".to_owned(), "mount-writable-unknown"),
+        ("--mount 'type=bind,\"src=/s,rv\",dst=/srv,readonly=false'".to_owned(), "mount-writable-unknown"),
+        ("--mount=type=bind,src=/srv,destination=/srv,readonly".to_owned(), "mount-unknown"),
+        ("--mount type=bind,src=/srv,dst=/srv,ro=1,bind-propagation=rshared".to_owned(), "mount-propagation"),
+        ("--privileged".to_owned(), "privileged"),
+        ("--cpus 2 --ulimit nofile=9:9 --rm -q --privileged=1".to_owned(), "privileged"),
+        ("--new=true --privileged".to_owned(), "privileged"),
+        ("--privileged --".to_owned(), "privileged"),
+    ] {
+        let text = format!("docker run {options} \\\n  datadog/agent:7 agent run -x --name y\n");
+        let found = read(&text);
+        let rules: Vec<&str> = found.findings.iter().map(|finding| finding.rule).collect();
+        assert!(rules.contains(&rule), "{options}: {:?}", found.findings);
+        // The image was found behind them, and nothing behind the image was read.
+        assert!(!rules.contains(&"image-tag") && !found.rights.iter().any(|right| right.container == "y"), "{options}");
+        let (after, left) = mended(text.as_bytes()).unwrap();
+        let left: Vec<_> = left.findings.iter().filter(|finding| finding.rule == rule).collect();
+        assert!(rule == "mount-unknown" || left.is_empty(), "{options}: {left:?}\n{after}");
+        assert!(after.contains("datadog/agent:7 agent run -x --name y\n"), "{after}");
+    }
+    // Published ports of the proxy, and a user.
+    let proxy =
+        "docker run -p9803:9803 -u0 datadog/fips-proxy:1.1.29\ndocker run -u 7 -eDD_FIPS_ENABLED=1 datadog/agent:7\n";
+    assert!(read(proxy).findings.iter().any(|finding| finding.rule == "fips-published"));
+    let root = read("docker run -u0 datadog/agent:7\n");
+    assert!(root.rights.iter().any(|right| right.right == "the user root"), "{:?}", root.rights);
+    // Switches of the same word stay.
+    let (after, _) = mended(format!("docker run -de DD_API_KEY={key} datadog/agent:7\n").as_bytes()).unwrap();
+    assert!(after.starts_with("docker run -d -e DD_API_KEY "), "{after}");
+    let mount = "docker run --mount type=tmpfs,target=/srv --mount type=volume,source=a,target=/a datadog/agent:7\n";
+    assert!(
+        !read(mount).findings.iter().any(|finding| finding.rule.starts_with("mount")),
+        "{:?}",
+        read(mount).findings
+    );
+}
+
+#[test]
+fn an_option_that_nobody_knows_is_told_rather_than_taken_for_one_with_a_value() {
+    for option in ["--brand-new", "-Z", "-dZ"] {
+        let text = format!("# first\ndocker run {option} datadog/agent:latest\n");
+        let why = review(text.as_bytes()).unwrap_err();
+        assert_eq!(why.line, Some(2));
+        assert!(why.why.contains(option), "{}", why.why);
     }
 }
