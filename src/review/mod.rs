@@ -10,6 +10,7 @@ mod objects;
 mod read;
 mod rights;
 pub mod rules;
+mod standards;
 
 use crate::config::yaml::places::{Change, Manifests};
 use crate::config::yaml::{Refusal, Value};
@@ -63,6 +64,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Standing {
     pub name: String,
+    pub namespace: Option<String>,
     pub level: &'static str,
     /// What keeps it from the next level.
     pub against: Vec<String>,
@@ -267,17 +269,14 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         let features = workload.features();
         rights::Checker { mend, features, found: &mut findings, rights: &mut rights, secrets: &mut secrets }.check();
     }
+    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
+    let standing = |pod: &Workload| Some(standards::standing(pod, documents.get(pod.document)?));
+    let standings: Vec<Standing> = pods.filter_map(standing).collect();
     if kind == Kind::Kubernetes {
         for (number, document) in documents.iter().enumerate() {
-            objects::check(document, number, &workloads, &mut findings, &mut secrets);
+            objects::check(document, number, &standings, &mut findings, &mut secrets);
         }
     }
-    let standing = |workload: &Workload| {
-        let (level, against) = objects::standard(workload);
-        Standing { name: workload.name.clone(), level, against }
-    };
-    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
-    let standings = pods.map(standing).collect();
     findings.truncate(MOST);
     rights.truncate(MOST);
     for finding in findings.iter_mut().filter(|finding| finding.line == 0) {

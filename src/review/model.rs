@@ -102,7 +102,6 @@ pub struct Container {
     pub ports: Vec<i64>,
     /// None where the platform has no such option or the container must write.
     pub read_only_root: Option<bool>,
-    pub escalates: bool,
     /// The part of a network name that joins it to another container, for Compose.
     pub network: Option<String>,
 }

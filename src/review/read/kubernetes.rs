@@ -118,7 +118,6 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
         mounts: place.items("volumeMounts").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(|port| port.int("containerPort")).map(|(n, _)| n).collect(),
         read_only_root: role.sends().then(|| context.flag("readOnlyRootFilesystem").on),
-        escalates: context.get("allowPrivilegeEscalation").is_none() || context.flag("allowPrivilegeEscalation").on,
         network: None,
     }
 }
