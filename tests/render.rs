@@ -18,6 +18,8 @@ mod hostile;
 mod pages;
 #[path = "render/reading.rs"]
 mod reading;
+#[path = "render/readme.rs"]
+mod readme;
 
 const CLUSTER: &str = "ENC[k8s_secret@datadog/keys/api-key]";
 const FILE: &str = "ENC[file@/run/secrets/api-key]";
