@@ -84,13 +84,13 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         let at = first.variable("DD_FIPS_ENABLED").map_or(&first.at, |v| &v.at);
         return add("fips-platform", at, "the Agent cannot reach the FIPS proxy in Elastic Beanstalk".into(), vec![]);
     }
-    let by_file = workload.settings.iter().any(|(path, _)| path == "fips.enabled");
+    let by_file = workload.by_file("fips.enabled") == Some(true);
     let start = |container: &Container| container.text("DD_FIPS_PORT_RANGE_START").and_then(|t| t.parse::<i64>().ok());
     let port = senders.iter().find_map(|c| start(c)).unwrap_or(FIRST_PORT);
     for container in &senders {
         let name = &container.name;
         let place = |name: &str| container.variable(name).map_or(container.at.clone(), |v| v.at.clone());
-        if container.is_on("DD_FIPS_ENABLED") != Some(true) && !by_file {
+        if !container.is_on("DD_FIPS_ENABLED").unwrap_or(by_file) {
             let mut fix = on(container);
             if port != FIRST_PORT {
                 fix.extend(mend.set(container, "DD_FIPS_PORT_RANGE_START", &port.to_string()));
@@ -99,7 +99,7 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             add("fips-partial", &place("DD_FIPS_ENABLED"), what, fix);
             continue;
         }
-        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| by_file.then(|| workload.is_on("fips.https"))?);
+        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| workload.by_file("fips.https"));
         if https != Some(false) {
             let what = format!("{name}: DD_FIPS_HTTPS is not false");
             add("fips-https", &place("DD_FIPS_HTTPS"), what, mend.set(container, "DD_FIPS_HTTPS", "false"));
