@@ -22,7 +22,7 @@ use model::Workload;
 use read::run::Made;
 
 pub use mend::{FIRST_PORT, PARAMETER, PORTS, SECRET};
-pub use model::{Finding, Level, Right, variable};
+pub use model::{Finding, Level, Right};
 
 /// The largest file that is read, in bytes.
 pub const LIMIT: usize = 4 << 20;

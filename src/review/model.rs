@@ -2,6 +2,7 @@
 
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
+use crate::settings::bypass::variable;
 
 use super::capabilities::{Feature, Platform, Role};
 
@@ -201,13 +202,4 @@ impl Workload {
     pub fn of(&self, role: Role) -> Option<&Container> {
         self.containers.iter().find(|container| container.role == role)
     }
-}
-
-/// The variable that sets the Agent's setting at a path (Agent: `DD_`, dots as `_`; traces leave out `CONFIG`).
-pub fn variable(path: &str) -> String {
-    let path = match path.strip_prefix("apm_config.") {
-        Some(rest) => format!("apm_{rest}"),
-        None => path.to_owned(),
-    };
-    format!("DD_{}", path.replace(['.', '-'], "_").to_ascii_uppercase())
 }

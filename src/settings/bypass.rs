@@ -21,12 +21,8 @@ pub enum Default {
     WithContainers,
 }
 
-const fn off(path: &'static str) -> Product {
-    Product { file: File::Datadog, path, on: Default::Off }
-}
-
-const fn with_containers(path: &'static str) -> Product {
-    Product { file: File::Datadog, path, on: Default::WithContainers }
+const fn of_agent(path: &'static str, on: Default) -> Product {
+    Product { file: File::Datadog, path, on }
 }
 
 const fn of_system_probe(path: &'static str) -> Product {
@@ -34,18 +30,17 @@ const fn of_system_probe(path: &'static str) -> Product {
 }
 
 pub const PRODUCTS: [Product; 12] = [
-    // Off by itself where the site is ddog-gov.com, and with the proxy.
-    off("agent_telemetry.enabled"),
-    with_containers("container_lifecycle.enabled"),
-    with_containers("container_image.enabled"),
-    off("sbom.enabled"),
-    off("remote_configuration.enabled"),
-    off("network_path.connections_monitoring.enabled"),
-    off("otelcollector.enabled"),
-    off("private_action_runner.enabled"),
-    // On, and silent until an application of the host sends to them: said among what is not covered.
-    off("evp_proxy_config.enabled"),
-    off("ol_proxy_config.enabled"),
+    of_agent("agent_telemetry.enabled", Default::On),
+    of_agent("container_lifecycle.enabled", Default::WithContainers),
+    of_agent("container_image.enabled", Default::WithContainers),
+    of_agent("sbom.enabled", Default::Off),
+    of_agent("remote_configuration.enabled", Default::Off),
+    of_agent("network_path.connections_monitoring.enabled", Default::Off),
+    of_agent("otelcollector.enabled", Default::Off),
+    of_agent("private_action_runner.enabled", Default::Off),
+    // They send what applications send to the trace agent.
+    of_agent("evp_proxy_config.enabled", Default::On),
+    of_agent("ol_proxy_config.enabled", Default::On),
     of_system_probe("discovery.enabled"),
     of_system_probe("runtime_security_config.activity_dump.enabled"),
 ];
