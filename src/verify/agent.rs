@@ -77,7 +77,7 @@ pub(super) fn status(look: &Look) -> Vec<Check> {
 }
 
 fn ask(host: &Host) -> Result<Value, String> {
-    let output = as_agent(host).args(["status", "-j"]).deadline(DEADLINE).run(host);
+    let output = as_agent(host, PROGRAM).args(["status", "-j"]).deadline(DEADLINE).run(host);
     let output = output.map_err(|error| error.to_string())?;
     let text = output.stdout_text();
     // Some versions log a line or two before it.
@@ -86,14 +86,14 @@ fn ask(host: &Host) -> Result<Value, String> {
     serde_json::from_str(json).map_err(unread)
 }
 
-/// The Agent's program as its own user, where that can be: its folder may be that user's.
-fn as_agent<'a>(host: &Host) -> Command<'a> {
+/// A program as the Agent's user, where that can be: the Agent's own may be that user's to change.
+pub(super) fn as_agent<'a>(host: &Host, program: &str) -> Command<'a> {
     match is_installed(host, "setpriv") {
         true => {
             let user = [format!("--reuid={AGENT_USER}"), format!("--regid={AGENT_USER}"), "--init-groups".into()];
-            Command::new("setpriv").args(user).arg("--").arg(PROGRAM)
+            Command::new("setpriv").args(user).arg("--").arg(program)
         }
-        false => Command::new(PROGRAM),
+        false => Command::new(program),
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn diagnosis(look: &Look) -> Option<Check> {
         true => &["diagnose", "--include", "connectivity-datadog-core-endpoints"],
         false => &["diagnose", "datadog-connectivity"],
     };
-    let output = match as_agent(look.host).args(arguments).deadline(DEADLINE).run(look.host) {
+    let output = match as_agent(look.host, PROGRAM).args(arguments).deadline(DEADLINE).run(look.host) {
         Ok(output) => output,
         Err(error) => return Some(check.unclear(error.to_string(), "see whether the Agent's package is whole")),
     };

@@ -9,6 +9,7 @@ use crate::host::sockets::{self, Connection};
 use crate::host::units::UnitState;
 use crate::settings::File;
 use crate::settings::bypass::{Default, PRODUCTS, Product, names_endpoints};
+use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend, container, environment};
 
@@ -168,6 +169,9 @@ fn connections(look: &Look) -> Check {
     }
     let outgoing = match sockets::outgoing(look.host, &pids) {
         Ok(Some(found)) => found,
+        Ok(None) if look.facts.profile == Profile::Container => {
+            return check.skipped("this container may not see them: it has no capability SYS_PTRACE");
+        }
         Ok(None) => return check.unclear("their sockets may not be seen", "run it with the capability SYS_PTRACE"),
         Err(failure) => return check.unknown(failure.to_string()),
     };

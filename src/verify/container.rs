@@ -5,6 +5,7 @@ use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY_PROGRAM, PROXY_U
 use crate::host::services::Init;
 use crate::host::units::UnitState;
 use crate::host::{Host, system};
+use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend};
 
@@ -26,7 +27,9 @@ pub(super) fn pids(look: &Look, state: &UnitState) -> Vec<u32> {
     if state.main_pid != 0 {
         return vec![state.main_pid];
     }
-    let Some(program) = program(&state.name).filter(|_| look.desired.init != Init::Systemd) else { return Vec::new() };
+    // In an image nothing runs; what can be seen is the building machine's.
+    let here = look.desired.init != Init::Systemd && look.facts.profile != Profile::Image;
+    let Some(program) = program(&state.name).filter(|_| here) else { return Vec::new() };
     let agent = look.current.agent_user.map(|(uid, _)| uid);
     let found = system::processes(look.host, program);
     found.into_iter().filter(|(_, uid)| *uid == 0 || Some(*uid) == agent).map(|(pid, _)| pid).collect()

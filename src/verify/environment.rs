@@ -1,6 +1,7 @@
 //! The variables that the Agent's units give it: they beat its files. Values are compared here and never shown.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
 use crate::host::units::UnitState;
@@ -8,10 +9,12 @@ use crate::host::units::UnitState;
 use crate::host::services::Init;
 use crate::settings::bypass::{PRODUCTS, names_endpoints, variable};
 
-use super::{Cause, Check, Look, Mend, container};
+use super::{Cause, Check, Look, Mend, agent, container};
 
 /// What the vendor's init scripts read.
 const DEFAULTS: &str = "/etc/default/datadog-agent";
+
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Where a variable was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +64,19 @@ fn assignments(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = 
         .filter(|(name, _)| !name.starts_with('#'))
 }
 
+/// The variables of a process. Root of a container may not trace: the Agent's user may see its own processes.
+fn environment_of(look: &Look, pid: u32) -> Option<String> {
+    let path = format!("/proc/{pid}/environ");
+    match look.host.read_text(&path) {
+        Ok(text) => Some(text.unwrap_or_default()),
+        Err(_) if look.facts.root => {
+            let output = agent::as_agent(look.host, "cat").arg(&path).deadline(DEADLINE).run(look.host).ok()?;
+            output.success().then(|| output.stdout_text())
+        }
+        Err(_) => None,
+    }
+}
+
 pub(super) fn check(look: &Look) -> Check {
     let check = Check::of("bypass.environment", "no variable that turns the proxy off, moves it or adds an endpoint");
     let ours = |state: &&UnitState| {
@@ -93,9 +109,9 @@ pub(super) fn check(look: &Look) -> Check {
     for state in units {
         add(Place::Unit(state.name.clone()), &state.environment, char::is_whitespace);
         for pid in container::pids(look, state) {
-            match look.host.read_text(format!("/proc/{pid}/environ")) {
-                Ok(text) => add(Place::Process(state.name.clone()), &text.unwrap_or_default(), |c| c == '\0'),
-                Err(_) => unseen = true,
+            match environment_of(look, pid) {
+                Some(text) => add(Place::Process(state.name.clone()), &text, |c| c == '\0'),
+                None => unseen = true,
             }
         }
     }

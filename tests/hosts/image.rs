@@ -208,7 +208,11 @@ fn example(suite: Suite, cws: bool) {
 
     // What ends by itself ends the container; a signal ends it in peace.
     assert_eq!(container.stop("TERM"), "0");
-    container.start(&host, &[("DD_API_KEY", KEY)]);
+    // A variable of the container's that sends past the proxy is found where no unit tells of it.
+    container.start(&host, &[("DD_API_KEY", KEY), ("DD_FIPS_ENABLED", "false")]);
+    container.wait_until(&["sh", "-c", "test -s /opt/datadog-agent/run/agent.pid"]);
+    let verified = container.exec(&["ddinstall", "verify", "--profile", "container", "--only", "bypass.environment"]);
+    verified.exits(9).says("the running datadog-agent.service: DD_FIPS_ENABLED");
     container.wait_until(&["sh", "-c", "kill $(cat /opt/datadog-agent/run/agent.pid)"]);
     assert_eq!(container.wait_for_end(), "1");
     assert!(container.log().contains("a process has ended"), "{}", container.log());
