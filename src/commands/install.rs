@@ -124,6 +124,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
+    let built = session.image.then(image::built).transpose().map_err(nothing)?;
     let traces = session.image.then(|| Traces::look(session)).transpose().map_err(nothing)?;
     let log = match traces {
         Some(_) => "none: this is an image".into(),
@@ -137,7 +138,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
-    receipt.built = session.image.then(image::built);
+    receipt.built = built;
     let job = Job {
         session: crate::packages::Session { lock: Some(&lock), ..session.tools() },
         request,

@@ -4,9 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::explain::{essence, repository};
+use super::explain::{self, essence, repository};
 use super::reach::reaching;
-use super::{apt_get, with_lock, with_retries};
+use super::{LISTS_LIMIT, apt_get, with_lock, with_retries};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Command, Output, Stop, Stream};
 use crate::packages::dpkg;
@@ -28,9 +28,13 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
         session.events.note("the package lists of this host are missing or old: running apt-get update");
         let update = with_lock(session, || {
             let update = reaching(session, apt_get(session))?.arg("update");
-            update.deadline(UPDATE_DEADLINE.min(session.access.deadline)).run(session.host)
+            let limit = UPDATE_DEADLINE.min(session.access.deadline);
+            update.file_limit(LISTS_LIMIT).deadline(limit).run(session.host)
         })?;
         session.events.log(update.explain());
+        if let Some(failed) = explain::update(&update) {
+            session.events.note(failed);
+        }
         output = attempt()?;
     }
     if output.success() {
