@@ -10,7 +10,7 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, Host, scopes};
+use crate::host::{Attributes, Hold, Host, scopes, system};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, BINARY, PROOF};
@@ -218,8 +218,7 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
 
 /// Before the first step, so that also a run that is cut off can be finished or taken back by it.
 fn keep_binary(host: &Host) -> Result<()> {
-    let own = Path::new("/proc/self/exe");
-    let bytes = std::fs::read(own).map_err(|error| Error::io("read", own, &error))?;
+    let bytes = system::own_program()?;
     if host.read_own(BINARY)?.is_some_and(|kept| kept.bytes == bytes && kept.meta.mode == 0o700) {
         return Ok(());
     }
