@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
 use crate::facts::Facts;
 use crate::host::units::{self, Verdict};
-use crate::host::{Attributes, Hold, Host, services, sockets, system, users};
+use crate::host::{Attributes, Hold, Host, Stored, services, sockets, system, users};
 use crate::packages::{Change, Manager, PackageSpec, Session};
 use crate::plan::{Context, Plan};
 use crate::receipt::{Outcome, Receipt, Undo};
@@ -226,6 +226,11 @@ impl Run<'_> {
     fn file(&mut self, file: &FileChange, step: &Step) -> Result<()> {
         let host = self.job.host();
         host.can_replace(&file.path)?;
+        let bytes = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.bytes.clone());
+        if bytes(&host.read_own(&file.path)?) != bytes(&file.before) {
+            let what = format!("{} was changed by somebody else since this run has planned", file.path);
+            return Err(Error::new(Kind::Prerequisite, what).hint("run again"));
+        }
         let written = system::sha256_hex(&file.after);
         let mut undo = self.folders(&file.path)?;
         undo.push(match &file.before {
@@ -279,7 +284,7 @@ impl Run<'_> {
         let request = self.job.request;
         let change = Change { downgrade: request.allow_downgrade, held: request.hold.is_some() };
         manager.download(session, &specs, change)?;
-        let ran = units::show(host, &all).unwrap_or_default();
+        let ran = units::show(host, &all)?;
         // Scriptlets enable units: what is undone last stands here first.
         let disabled = ran.iter().filter(|state| state.exists() && state.unit_file_state == "disabled");
         let mut undo: Vec<Undo> = disabled.map(|state| Undo::Disable { unit: state.name.clone() }).collect();
@@ -363,7 +368,9 @@ impl Run<'_> {
             };
             let Some(missing) = PORTS.clone().find(|port| !own(*port)) else { return Ok(()) };
             let states = units::show(host, &[PROXY_UNIT])?;
-            let down = states.iter().find(|s| s.is_failed() || Some(s.n_restarts) > restarts);
+            // One that has ended by itself, or was kept by a condition; it may take a moment until it counts as begun.
+            let ended = |s: &units::UnitState| s.active_state == "inactive" && started.elapsed() > SETTLE;
+            let down = states.iter().find(|s| s.is_failed() || Some(s.n_restarts) > restarts || ended(s));
             if let Some(state) = down {
                 return Err(units::service_error(host, state));
             }

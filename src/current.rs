@@ -55,6 +55,21 @@ pub struct Current {
 }
 
 impl Current {
+    /// Those of these files that were written after a running unit was started: it runs with others. A time that is still
+    /// to come says nothing.
+    pub fn written_since<'a>(&self, unit: &str, files: &[&'a str]) -> Vec<&'a str> {
+        let running = self.units.get(unit).filter(|state| state.is_running());
+        let Some(started) = running.and_then(|state| system::time_of_monotonic(state.active_since_monotonic)) else {
+            return Vec::new();
+        };
+        let now = system::epoch_seconds() as i64;
+        let later = |path: &&&str| {
+            let stored = self.file(path).stored();
+            stored.is_some_and(|stored| stored.meta.mtime > started + 1 && stored.meta.mtime <= now)
+        };
+        files.iter().filter(later).copied().collect()
+    }
+
     pub fn read(host: &Host, desired: &Desired) -> Result<Current> {
         // systemctl takes as long as all the rest: it runs beside it.
         let wanted: Vec<&str> = desired.units.iter().map(|unit| unit.name).collect();

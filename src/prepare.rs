@@ -93,7 +93,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         proxy_examples: receipt.proxy_examples.clone(),
         agent_is_ours: receipt.installed(agent),
         hold: request.hold,
-        resume: receipt.cut_off().is_some(),
+        resume: receipt.is_unfinished(),
         packages_done: current.version(agent).is_some(),
         ..Context::default()
     };

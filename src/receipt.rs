@@ -197,6 +197,11 @@ impl Receipt {
         self.runs.last().filter(|run| matches!(run.outcome, Outcome::Open | Outcome::TakingBack))
     }
 
+    /// Whether the last run did not come to its end: what it changed may not be in use yet.
+    pub fn is_unfinished(&self) -> bool {
+        self.cut_off().is_some() || self.runs.last().is_some_and(|run| run.outcome == Outcome::Kept)
+    }
+
     /// The runs that were not taken back, oldest first.
     pub fn standing(&self) -> impl DoubleEndedIterator<Item = &Run> {
         self.runs.iter().filter(|run| run.outcome != Outcome::RolledBack)

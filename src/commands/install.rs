@@ -10,10 +10,10 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, Host, scopes, system};
+use crate::host::{Attributes, Hold, Host, scopes, system, users};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, BINARY, PROOF};
+use crate::receipt::{self, BINARY, PROOF, Past};
 use crate::report::json::Document;
 use crate::report::text::{self, Details};
 use crate::verify::{self, Choice, Reach, Verification};
@@ -105,21 +105,24 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let earlier = after_earlier(session).map_err(nothing)?;
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
     if is_converged(&prepared) {
-        prove(session, prepared, done, Reach::Local)?;
-        return image::clean(session);
+        return nothing_to_do(session, prepared, done);
     }
     if session.stop.load(Ordering::Relaxed) {
         return Err(nothing(Error::new(Kind::Interrupted, "a signal ended this run before it began")));
     }
-    // Somebody else may have changed the host until the lock is ours: look once more.
-    let (lock, waited) = match earlier {
-        Some(lock) => (lock, false),
+    let lock = match earlier {
+        Some(lock) => lock,
         None => lock(session).map_err(nothing)?,
     };
-    let prepared = if waited { prepare::prepare(session.tools(), request, true).map_err(nothing)? } else { prepared };
+    // Somebody else may have changed the host until the lock was ours: look once more.
+    let known = Past::load(host).map_err(nothing)?.receipt();
+    let prepared = match known == prepared.receipt {
+        true => prepared,
+        false => prepare::prepare(session.tools(), request, true).map_err(nothing)?,
+    };
     if is_converged(&prepared) {
-        prove(session, prepared, done, Reach::Local)?;
-        return image::clean(session);
+        drop(lock);
+        return nothing_to_do(session, prepared, done);
     }
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
@@ -130,6 +133,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         Some(_) => "none: this is an image".into(),
         None => session.journal.open(host).map_err(nothing)?,
     };
+    let proof = host.read_own(PROOF).map_err(|failure| nothing(failure.into()))?;
     clear_away(session, &prepared.desired).map_err(nothing)?;
     if request.keep_binary && !session.image {
         keep_binary(host).map_err(nothing)?;
@@ -159,15 +163,23 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
             done.changed = receipt.runs.last().is_some_and(|run| run.outcome != receipt::Outcome::RolledBack);
             done.applied = failed.applied;
             events.log(format!("failed: {}", failed.error));
-            return Err(failed.error);
+            // It proves what is the case again.
+            let proof = proof.filter(|_| !done.changed);
+            let put_back = proof.map(|proof| host.write(PROOF, &proof.bytes, &proof.meta.attributes()));
+            return Err(match put_back {
+                Some(Err(why)) => failed.error.detail(format!("the proof of before could not be written back: {why}")),
+                _ => failed.error,
+            });
         }
     }
-    scopes::end_empty(host)?;
-    let prepared = prepare::look(host, request, true)?;
+    let stays = |error: Error| error.state("the changes are made and stay");
+    scopes::end_empty(host).map_err(stays)?;
+    let prepared = prepare::look(host, request, true).map_err(stays)?;
     let version = prepared.current.agent_version();
-    let desired = desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref())?;
+    let desired =
+        desired::desired(request, prepared.asked.clone(), &prepared.facts, version.as_ref()).map_err(stays)?;
     let started = Instant::now();
-    let current = Current::read(host, &desired)?;
+    let current = Current::read(host, &desired).map_err(stays)?;
     let verification = verify::verify(host, &prepared.facts, &desired, &current, Reach::Intake, &Choice::default());
     done.verifying = started.elapsed().as_secs_f64();
     // What is in an image is proven where it runs.
@@ -176,7 +188,6 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     done.verification = Some(verification);
     done.desired = Some(desired);
     written.map_err(|error| error.state("the changes are made and stay; only their proof could not be written"))?;
-    let stays = |error: Error| error.state("the changes are made and stay");
     swept.and_then(|()| image::clean(session)).map_err(stays)
 }
 
@@ -187,15 +198,26 @@ fn is_converged(prepared: &Prepared) -> bool {
 }
 
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.
-fn prove(session: &Session, prepared: Prepared, done: &mut Done, reach: Reach) -> Result<()> {
+fn nothing_to_do(session: &Session, prepared: Prepared, done: &mut Done) -> Result<()> {
+    let host = &session.host;
+    let untouched = |error: Error| error.state("this host is as asked for, and was not changed");
+    if session.request.keep_binary && !session.image {
+        receipt::prepare_state(host).and_then(|()| keep_binary(host)).map_err(untouched)?;
+    }
     let started = Instant::now();
     let Prepared { facts, desired, current, .. } = &prepared;
-    let verification = verify::verify(&session.host, facts, desired, current, reach, &Choice::default());
+    let verification = verify::verify(host, facts, desired, current, Reach::Local, &Choice::default());
+    // A run that was killed at its very end has left none.
+    let unproven = prepared.receipt.standing().next().is_some() && !session.image && host.meta(PROOF)?.is_none();
+    if unproven && users::effective_is_root() {
+        write_proof(session, &verification).map_err(untouched)?;
+        done.proof = Some(PROOF);
+    }
     done.verifying = started.elapsed().as_secs_f64();
     done.notes = prepared.notes;
     done.verification = Some(verification);
     done.desired = Some(prepared.desired);
-    Ok(())
+    image::clean(session)
 }
 
 /// Removes what a killed run was writing, and the proof of a state that is about to change.

@@ -204,15 +204,15 @@ fn says_how_to_reach(name: &OsStr) -> bool {
     REACH.iter().any(ours) || name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy")
 }
 
-/// Takes the lock, waiting for another run. Tells whether it had to wait.
-fn lock(session: &Session) -> Result<(Lock, bool)> {
+/// Takes the lock, waiting for another run.
+fn lock(session: &Session) -> Result<Lock> {
     let started = Instant::now();
     let limit = session.request.sources.limits.lock;
     let mut waited = false;
     loop {
         receipt::prepare_state(&session.host)?;
         let holder = match session.host.lock(LOCK) {
-            Ok(Locking::Acquired(lock)) => return Ok((lock, waited)),
+            Ok(Locking::Acquired(lock)) => return Ok(lock),
             Ok(Locking::HeldBy(holder)) => holder,
             // An uninstallation that has ended just now took the folder away.
             Err(_) if session.host.meta(STATE)?.is_none() && started.elapsed() <= limit => continue,
@@ -247,7 +247,7 @@ fn after_earlier(session: &Session) -> Result<Option<Lock>> {
     if !users::effective_is_root() || Past::load(&session.host)?.receipt().cut_off().is_none() {
         return Ok(None);
     }
-    let (lock, _) = lock(session)?;
+    let lock = lock(session)?;
     Manager::of(&session.host)?.wait_for_transaction(session.tools())?;
     Ok(Some(lock))
 }

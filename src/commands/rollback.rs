@@ -78,10 +78,9 @@ fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
         done.undone.done = planned(&task.steps);
         return Ok(());
     }
-    let (lock, waited) = super::lock(session).map_err(nothing)?;
+    let lock = super::lock(session).map_err(nothing)?;
     // Somebody else may have changed the host until the lock was ours.
-    let task = if waited { self::task(session, extent).map_err(nothing)? } else { Some(task) };
-    let Some(task) = task else {
+    let Some(task) = self::task(session, extent).map_err(nothing)? else {
         done.words = "Nothing to do: another run of ddinstall has taken it back.\n".into();
         return Ok(());
     };
@@ -126,7 +125,7 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
     let was_fips = receipt.asked.fips_on();
     receipt.take_back(host, from).map_err(untouched)?;
     done.changed = true;
-    host.remove_file(PROOF)?;
+    host.remove_file(PROOF).map_err(untouched)?;
     let purge = match (extent.all, extent.purge) {
         (false, _) => Purge::IfUntouched,
         (true, false) => Purge::Never,
@@ -137,10 +136,11 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
     done.undone =
         rollback::undo(packages::Session { cancel: &calm, lock: Some(lock), ..session.tools() }, &steps, purge);
     let kept = !done.undone.failed.is_empty();
-    scopes::end_empty(host)?;
+    let stays = |error: Error| error.state("what could be taken back is taken back");
     if !kept {
-        receipt.taken_back(host, from)?;
+        receipt.taken_back(host, from).map_err(stays)?;
     }
+    scopes::end_empty(host).map_err(stays)?;
     let agent_runs = || units::show(host, &[AGENT_UNIT]).is_ok_and(|states| states.iter().any(|s| s.is_active()));
     if was_fips && !kept && !receipt.asked.fips_on() && agent_runs() {
         done.notes.push("this host is NOT in FIPS mode any more: its Agent sends outside the proxy".into());

@@ -138,6 +138,9 @@ impl From<&FileStat> for FileMeta {
     }
 }
 
+/// No file that is read whole is larger, in bytes: the largest is a program of the operator's.
+const LARGEST: u64 = 256 << 20;
+
 impl Host {
     /// Reads a regular file; None if it or its folder is absent. In a folder that not only root can write, a hard
     /// link is refused: it may be a secret of another owner under a new name.
@@ -156,11 +159,22 @@ impl Host {
             return Err(ReadFailure::NotRegular(self.refusal(path, &stat)));
         }
         self.check_only_name(path, &fd, &stat)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0) + 1);
-        File::from(fd).read_to_end(&mut bytes).map_err(|e| match e.kind() {
+        // Whoever owns its folder may have made it as large as a file can be, without any content.
+        let too_large = || {
+            let what = format!("{} is larger than {} MiB", self.real_path(path).display(), LARGEST >> 20);
+            ReadFailure::Other(Error::new(Kind::Prerequisite, what).hint("see what it is, and remove it"))
+        };
+        if stat.st_size as u64 > LARGEST {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(stat.st_size as usize + 1);
+        File::from(fd).take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| match e.kind() {
             std::io::ErrorKind::PermissionDenied => ReadFailure::Denied(Error::io("read", &self.real_path(path), &e)),
             _ => ReadFailure::Other(Error::io("read", &self.real_path(path), &e)),
         })?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(too_large());
+        }
         Ok(Some(Stored { bytes, meta: FileMeta::from(&stat) }))
     }
 

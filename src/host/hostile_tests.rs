@@ -263,3 +263,12 @@ fn what_another_user_hides_is_denied_not_absent() {
     assert!(host.meta("/etc/hidden/a").is_err_and(|e| e.is_denied()));
     host.set_attributes("/etc/hidden", &me(0o700)).ok();
 }
+
+#[test]
+fn a_file_without_end_is_not_read() {
+    let (folder, host) = host();
+    let file = fs::File::create(folder.path().join("open/datadog.yaml")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let Err(failure) = host.read("/open/datadog.yaml") else { panic!("read") };
+    assert!(failure.to_string().contains("is larger than 256 MiB"), "{failure}");
+}

@@ -82,7 +82,11 @@ pub fn owned(host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
 pub fn remembered(host: &Host, names: &[&str]) -> Result<Vec<bool>> {
     let format = "-f=${Package} ${db:Status-Status}\\n";
     // Exit code 1 means that one of them is unknown.
-    let text = Command::new("dpkg-query").args(["-W", format]).args(names).run(host)?.stdout_text();
+    let output = Command::new("dpkg-query").args(["-W", format]).args(names).run(host)?;
+    if !matches!(output.status, Some(0 | 1)) {
+        return Err(Error::new(Kind::PackageManager, "dpkg cannot say what is installed").detail(output.explain()));
+    }
+    let text = output.stdout_text();
     let known = |name: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));
         lines.any(|(package, status)| package == name && status != "not-installed")

@@ -203,6 +203,8 @@ impl Plan {
                         && wish.name != PROXY_UNIT
                         && !current.units.get(wish.name).is_some_and(|s| s.is_running())
                 });
+            let read: Vec<&'static str> =
+                desired.files.iter().filter(|file| file.read_by == Some(unit)).map(|file| file.path).collect();
             let changed = self.steps.iter().find_map(|step| match step {
                 Step::File(file) if file.read_by == Some(unit) => Some(format!("it reads {}", file.path)),
                 Step::AfterPackages { path, .. } if desired.file(path).is_some_and(|f| f.read_by == Some(unit)) => {
@@ -217,8 +219,11 @@ impl Plan {
             let why = match changed {
                 Some(why) => why,
                 None if context.replaced.iter().any(|name| name == package) => format!("{package} was replaced"),
-                None if context.resume => "an earlier run was cut off before it was done".into(),
+                None if context.resume => "an earlier run did not come to its end".into(),
                 None if !running && !later => "it does not run".into(),
+                None if let Some(path) = current.written_since(unit, &read).first() => {
+                    format!("{path} was changed after it was started")
+                }
                 None if unit == PROXY_UNIT && !later && !current.closed_ports().is_empty() => {
                     format!("it does not listen on {}", sockets::ranges(&current.closed_ports()))
                 }

@@ -241,12 +241,12 @@ fn close(look: &Look) -> Mend {
 /// Whether the proxy was started after its configuration was last written.
 fn loaded(look: &Look) -> Option<Check> {
     let state = look.current.units.get(PROXY_UNIT).filter(|state| state.is_running())?;
-    let started = system::time_of_monotonic(state.active_since_monotonic)?;
-    let meta = &look.current.file(PROXY_CFG).stored()?.meta;
+    system::time_of_monotonic(state.active_since_monotonic)?;
+    look.current.file(PROXY_CFG).stored()?;
     let check = Check::of("proxy.loaded", format!("started after {PROXY_CFG} was written"));
-    Some(match meta.mtime > started + 1 {
-        false => check.passes("it was"),
-        true => check
+    Some(match look.current.written_since(PROXY_UNIT, &[PROXY_CFG]).is_empty() {
+        true => check.passes("it was"),
+        false => check
             .warns("the file was written later", format!("systemctl restart {PROXY_UNIT}"))
             .because(Cause::NotRestarted, Mend::Command(format!("systemctl restart {PROXY_UNIT}"))),
     })

@@ -65,3 +65,28 @@ fn a_host_that_was_switched_off_and_on_needs_nothing() {
     host.install().exits(0).says("Nothing to do");
     host.verify().exits(0);
 }
+
+/// Neither an edit by hand nor a run that was kept as it failed leaves an Agent that runs with what is no more.
+#[test]
+fn an_agent_that_has_not_read_its_file_yet_is_restarted() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    host.sh(&format!("echo 'log_level: debug' >> {DATADOG}"));
+    let proxy = host.starts("datadog-fips-proxy");
+    host.install().exits(0).says("datadog.yaml was changed after it was started");
+    assert_eq!(host.starts("datadog-fips-proxy"), proxy);
+    host.install().exits(0).says("Nothing to do");
+    // A proof that was lost is made again.
+    host.sh("rm /var/lib/ddinstall/proof.json");
+    host.install().exits(0).says("Nothing to do");
+    assert!(host.exists("/var/lib/ddinstall/proof.json"));
+
+    let asked = || host.asked(&["install", "--on-failure=keep"]).env("DD_TAGS", "team:kept");
+    host.sh("mkdir -p /run/systemd/system/datadog-agent.service.d;
+        printf '[Service]\nExecStartPre=/bin/false\n' > /run/systemd/system/datadog-agent.service.d/fail.conf; systemctl daemon-reload");
+    asked().run().exits(8);
+    host.sh("rm -r /run/systemd/system/datadog-agent.service.d; systemctl daemon-reload; systemctl reset-failed datadog-agent; systemctl start datadog-agent");
+    asked().run().exits(0).says("an earlier run did not come to its end");
+    asked().run().exits(0).says("Nothing to do");
+}

@@ -124,12 +124,13 @@ impl State {
 
     /// Without the lock of groupadd and useradd by the number of a process that was killed: `/etc/gshadow.169`.
     pub fn forget_killed_user_tools(&mut self) {
+        let tables = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
         let lock = |path: &str| {
             let (table, number) = path.rsplit_once('.').unwrap_or_default();
-            let tables = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
             tables.contains(&table) && !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit())
         };
-        self.tree.0.retain(|path, _| !lock(path));
+        let half_written = |path: &str| path.strip_suffix('+').is_some_and(|table| tables.contains(&table));
+        self.tree.0.retain(|path, _| !lock(path) && !half_written(path));
     }
 
     /// Without these paths.

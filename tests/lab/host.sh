@@ -204,13 +204,16 @@ boot() {
     echo "$pid"
 }
 
-# Where the host's control groups are seen from here, for a command to join them: with the older control
-# groups, cgroup2 stands in a folder of its own, if anywhere.
+# Where control groups are seen from here: with the older ones, cgroup2 stands in a folder of its own, if anywhere.
+control_groups() {
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo /sys/fs/cgroup; else echo /sys/fs/cgroup/unified; fi
+}
+
+# Those of the host, for a command to join them.
 group_of() {
-    local path base=/sys/fs/cgroup
-    [ -e "$base/cgroup.controllers" ] || base=$base/unified
+    local path
     path=$(sed -n 's/^0:://p' "/proc/$1/cgroup" 2>/dev/null)
-    echo "$base${path%/init.scope}/user.slice/lab"
+    echo "$(control_groups)${path%/init.scope}/user.slice/lab"
 }
 
 # Keeps the caller's stdin; nothing of the caller's environment goes in. The command joins the host's
@@ -228,22 +231,21 @@ alive() {
     [ -d "/proc/$1" ] && ! grep -qs '^State:.*zombie' "/proc/$1/status"
 }
 
-# All processes stop at the same instant: none goes on after the death of another, as if that one had failed.
+# All processes stop at the same instant, and each has its SIGKILL before any goes on: none sees the death of another and
+# takes it for a failure.
 pull_the_plug() {
-    local group=/sys/fs/cgroup/ddlab-$1 i
+    local group i
+    group=$(control_groups)/ddlab-$1
     if { echo 1 > "$group/cgroup.freeze"; } 2> /dev/null; then
         for ((i = 0; i < 100; i++)); do
             ! grep -qx 'frozen 1' "$group/cgroup.events" || break
             sleep 0.01
         done
+        # Older kernels kill the first process of the name space alone, which takes all others along.
+        { echo 1 > "$group/cgroup.kill"; } 2> /dev/null || true
     fi
-    kill -KILL "$2" || true
-    # Whoever came later is in the name space, and dies with its first process, which ends after all others. Thawed before
-    # that, they would see it die, and take it for a failure. The group must thaw for the next boot.
-    for ((i = 0; i < 500; i++)); do
-        alive "$2" || break
-        sleep 0.01
-    done
+    kill -KILL "$2" 2> /dev/null || true
+    # The group must thaw for the next boot.
     { echo 0 > "$group/cgroup.freeze"; } 2> /dev/null || true
 }
 

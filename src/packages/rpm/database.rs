@@ -62,7 +62,13 @@ pub fn owned(host: &Host, names: &[&str]) -> Result<BTreeMap<String, bool>> {
 /// Whether this package is there: its name, with or without version and release.
 pub fn is_there(host: &Host, name: &str) -> Result<bool> {
     let output = Command::new("rpm").args(["-q", name]).deadline(QUICK).run(host)?;
-    Ok(output.success())
+    match output.status {
+        Some(0) => Ok(true),
+        Some(_) if output.stdout_text().contains("is not installed") => Ok(false),
+        _ => Err(Error::new(Kind::PackageManager, format!("rpm cannot say whether {name} is there"))
+            .detail(output.explain())
+            .hint("see what rpm says above; `rpm --rebuilddb` mends a damaged database")),
+    }
 }
 
 fn read(text: &str, names: &[&str]) -> Vec<Option<Installed>> {
