@@ -128,7 +128,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         stale.release().map_err(nothing)?;
     }
     let built = session.image.then(image::built).transpose().map_err(nothing)?;
-    let traces = session.image.then(|| Traces::look(session)).transpose().map_err(nothing)?;
+    let traces = Traces::look(session).map_err(nothing)?;
     let log = match traces {
         Some(_) => "none: this is an image".into(),
         None => session.journal.open(host).map_err(nothing)?,
@@ -150,7 +150,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         asked: &asked,
     };
     let applied = apply::run(&job, &mut receipt, &plan, context, &desired);
-    let swept = traces.map_or(Ok(()), |traces| traces.remove(session));
+    let swept = traces.map_or(Ok(()), |traces| traces.remove(host));
     match applied {
         Ok(applied) => {
             done.changed = true;
@@ -231,7 +231,7 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
         }
     }
     for folder in ["/run", "/var/cache"] {
-        for name in session.host.remove_stale_temporaries(folder)? {
+        for name in session.host.remove_stale_temporaries(folder, true)? {
             session.events.log(format!("removed {folder}/{}, which a killed run left", name.display()));
         }
     }
