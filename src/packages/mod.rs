@@ -142,6 +142,7 @@ impl<'a> Session<'a> {
 }
 
 impl PackageSpec {
+    #[cfg(test)]
     pub fn newest(name: impl Into<String>) -> Self {
         PackageSpec { name: name.into(), version: None, file: None }
     }
