@@ -15,6 +15,7 @@ use crate::host::units::{self, UnitState};
 use crate::host::users::Users;
 use crate::host::{Attributes, FileKind, Host, Stored, system, users};
 use crate::packages::{Installed, Manager};
+use crate::settings::File;
 use crate::types::{Flavor, Profile, Version};
 
 /// One file.
@@ -93,9 +94,21 @@ impl Current {
                 files.insert(path, see(host, path)?);
             }
         }
+        // What only speaks of a bypass is read as it stands, whoever's it is.
+        for path in [File::SystemProbe, File::SecurityAgent].map(File::path) {
+            files.entry(path).or_insert_with(|| match host.read(path) {
+                Ok(Some(stored)) => Seen::Present(stored),
+                Ok(None) => Seen::Absent,
+                Err(failure) => Seen::Denied(failure.to_string()),
+            });
+        }
         let yaml = desired.files.iter().filter(|wish| matches!(wish.content, Content::Edits { .. }));
         let mut documents = BTreeMap::new();
-        for path in [desired.asked.main_file().path()].into_iter().chain(yaml.map(|wish| wish.path)) {
+        for path in [desired.asked.main_file().path()]
+            .into_iter()
+            .chain(yaml.map(|wish| wish.path))
+            .chain([File::SystemProbe, File::SecurityAgent].map(File::path))
+        {
             if let Some(Seen::Present(stored)) = files.get(path) {
                 documents.entry(path).or_insert_with(|| yaml::load(&stored.bytes));
             }

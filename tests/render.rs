@@ -16,6 +16,10 @@ mod faults;
 mod hostile;
 #[path = "render/pages.rs"]
 mod pages;
+#[path = "render/reading.rs"]
+mod reading;
+#[path = "render/readme.rs"]
+mod readme;
 
 const CLUSTER: &str = "ENC[k8s_secret@datadog/keys/api-key]";
 const FILE: &str = "ENC[file@/run/secrets/api-key]";

@@ -5,6 +5,7 @@
 #[path = "settings/effects.rs"]
 mod effects;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use ddinstall::cli;
@@ -426,4 +427,15 @@ fn the_reference_in_the_readme_is_the_tables() {
     let (_, rest) = readme.split_once("<!-- settings -->\n").expect("the marker");
     let (found, _) = rest.split_once("<!-- /settings -->").expect("the marker's end");
     assert!(found == ddinstall::commands::settings::markdown(), "script/docs brings README.md up to date");
+}
+
+#[test]
+fn a_containers_processes_are_started_without_what_may_be_secret() {
+    let entrypoint = include_str!("../packaging/container/entrypoint.sh");
+    let unset = entrypoint.lines().filter_map(|line| line.trim().strip_prefix("unset "));
+    let unset: BTreeSet<&str> = unset.flat_map(str::split_whitespace).collect();
+    let secret = TABLE.iter().filter(|row| row.kind == Type::Secret || row.is_address() || row.key.ends_with("_url"));
+    let secret: BTreeSet<&str> = secret.flat_map(|row| row.variables.iter().copied()).collect();
+    let ways = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    assert_eq!(unset, secret.into_iter().chain(ways).collect());
 }

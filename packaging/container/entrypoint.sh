@@ -73,9 +73,19 @@ rest() {
     wait $! || true
 }
 
-ddinstall install --profile container --quiet
-# The key is in its file now, and in no child's environment.
-unset DD_API_KEY
+if [ "${1:-}" != start ]; then
+    ddinstall install --profile container --quiet
+    # Keys and addresses, which may hold a password, are in their files now, or have served.
+    unset DD_API_KEY DD_APP_KEY DD_PRIVATE_ACTION_RUNNER_PRIVATE_KEY
+    unset DD_URL DD_PROXY_HTTP DD_PROXY_HTTPS DD_REPO_PROXY DD_REPO_URL REPO_URL
+    unset TESTING_APT_URL TESTING_YUM_URL TESTING_KEYS_URL TESTING_REPORT_URL
+    # Without FIPS, these are the Agent's way out.
+    if is_on datadog.yaml fips.enabled; then
+        unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy
+    fi
+    # Anew, so that this process's own environment is without them, too.
+    exec /bin/sh "$0" start
+fi
 
 trap 'stop 0' TERM INT
 # What the proxy's unit has, too: it wants some 2000 descriptors.

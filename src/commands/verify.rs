@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::cli::{Evidence, Verify};
 use crate::config::value_at;
-use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{self, Asked};
 use crate::error::{Error, Kind, Result};
@@ -140,10 +139,12 @@ pub(super) fn redactor(session: &Session, looked: &Looked) -> Redactor {
 fn as_configured(asked: &Asked, current: &Current) -> Asked {
     let on = |file: File, path: &str| {
         let document = current.document(file.path())?.as_ref().ok()?;
-        (value_at(document, path) == Some(&Value::Bool(true))).then_some(true)
+        (value_at(document, path)?.as_bool() == Some(true)).then_some(true)
     };
     let mut asked = asked.clone();
-    asked.fips = asked.fips.or_else(|| on(File::Datadog, "fips.enabled"));
+    if asked.flavor().knows_proxy() {
+        asked.fips = asked.fips.or_else(|| on(File::Datadog, "fips.enabled"));
+    }
     asked.cws = asked.cws.or_else(|| on(File::SystemProbe, "runtime_security_config.enabled"));
     asked
 }

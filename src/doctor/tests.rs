@@ -25,6 +25,7 @@ fn verification(checks: Vec<Check>) -> Verification {
         machine: None,
     };
     Verification {
+        chosen: None,
         at: String::new(),
         tool: Tool { name: "ddinstall", version: "0" },
         host,

@@ -92,39 +92,11 @@ impl Guarded {
         command.stdin(memory_file(&self.stdin)?).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepare(&mut command, Start { no_core: true, identity: self.identity.clone(), ..Start::default() });
         let mut child = command.spawn()?;
-        let mut pipes = Vec::new();
-        for (stream, pipe) in [
-            (Stream::Stdout, child.stdout.take().map(OwnedFd::from)),
-            (Stream::Stderr, child.stderr.take().map(OwnedFd::from)),
-        ] {
-            if let Some(pipe) = pipe {
-                fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-                let heard = Wiped::with_capacity(self.limit);
-                pipes.push(Pipe { stream, file: pipe.into(), heard, open: true });
-            }
-        }
-        let mut status = None;
-        let end = loop {
-            if let Some(stream) = pipes.iter_mut().find_map(Pipe::drain) {
-                break End::TooLong(stream);
-            }
-            if status.is_none() {
-                status = child.try_wait()?;
-            }
-            if let Some(status) = status
-                && pipes.iter().all(|pipe| !pipe.open)
-            {
-                break ended(status);
-            }
-            if cancel.load(Ordering::Relaxed) {
-                break End::Cancelled;
-            }
-            if started.elapsed() >= self.deadline {
-                break if status.is_some() { End::HeldOpen } else { End::TimedOut };
-            }
-            wait(&pipes);
-        };
+        let (mut pipes, mut status) = (Vec::new(), None);
+        let end = self.listen(&mut child, &mut pipes, &mut status, started, cancel);
+        // Also where its output or its end could not be had.
         let (left, remaining) = end_all(&mut child, status.is_none());
+        let end = end?;
         let mut heard = |stream| {
             let at = pipes.iter().position(|pipe| pipe.stream == stream);
             at.map(|at| pipes.swap_remove(at).heard).unwrap_or_default()
@@ -137,6 +109,47 @@ impl Guarded {
             remaining,
             seconds: started.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Hears the child until it ends, or may not go on.
+    fn listen(
+        &self,
+        child: &mut Child,
+        pipes: &mut Vec<Pipe>,
+        status: &mut Option<ExitStatus>,
+        started: Instant,
+        cancel: &AtomicBool,
+    ) -> io::Result<End> {
+        for (stream, pipe) in [
+            (Stream::Stdout, child.stdout.take().map(OwnedFd::from)),
+            (Stream::Stderr, child.stderr.take().map(OwnedFd::from)),
+        ] {
+            if let Some(pipe) = pipe {
+                fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+                let heard = Wiped::with_capacity(self.limit);
+                pipes.push(Pipe { stream, file: pipe.into(), heard, open: true });
+            }
+        }
+        loop {
+            if let Some(stream) = pipes.iter_mut().find_map(Pipe::drain) {
+                return Ok(End::TooLong(stream));
+            }
+            if status.is_none() {
+                *status = child.try_wait()?;
+            }
+            if let Some(status) = *status
+                && pipes.iter().all(|pipe| !pipe.open)
+            {
+                return Ok(ended(status));
+            }
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(End::Cancelled);
+            }
+            if started.elapsed() >= self.deadline {
+                return Ok(if status.is_some() { End::HeldOpen } else { End::TimedOut });
+            }
+            wait(pipes);
+        }
     }
 }
 

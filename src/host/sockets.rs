@@ -65,7 +65,7 @@ pub fn listeners(host: &Host, ports: RangeInclusive<u16>, likely: &[u32]) -> Rea
         let others = pids(host)?;
         let others = others.into_iter().filter(|p| !likely.contains(p));
         for pid in likely.iter().copied().chain(others) {
-            for inode in socket_inodes(host, pid) {
+            for inode in socket_inodes(host, pid).unwrap_or_default() {
                 if missing.remove(&inode) {
                     owners.insert(inode, pid);
                 }
@@ -93,33 +93,31 @@ pub fn listeners(host: &Host, ports: RangeInclusive<u16>, likely: &[u32]) -> Rea
     Ok(found)
 }
 
-/// The established TCP connections of these processes. Those whose descriptors we may not see have none.
-pub fn connections(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
-    let owners: HashMap<u64, u32> = of
-        .iter()
-        .flat_map(|pid| {
-            let inodes = socket_inodes(host, *pid);
-            inodes.into_iter().map(|inode| (inode, *pid))
-        })
-        .collect();
+/// The established TCP connections of these processes. None: we may not see the descriptors of one of them.
+pub fn connections(host: &Host, of: &[u32]) -> Read<Option<Vec<Connection>>> {
+    let mut owners: HashMap<u64, u32> = HashMap::new();
+    for pid in of {
+        let Some(inodes) = socket_inodes(host, *pid) else { return Ok(None) };
+        owners.extend(inodes.into_iter().map(|inode| (inode, *pid)));
+    }
     if owners.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let rows = rows(host, State::Established, |row| owners.contains_key(&row.inode))?;
     let with_pid = rows
         .into_iter()
         .filter_map(|row| Some(Connection { local: row.local, remote: row.remote, pid: *owners.get(&row.inode)? }));
-    Ok(with_pid.collect())
+    Ok(Some(with_pid.collect()))
 }
 
 /// The connections among them that these processes have made themselves: nobody here listens at their local end.
-pub fn outgoing(host: &Host, of: &[u32]) -> Read<Vec<Connection>> {
-    let mut made = connections(host, of)?;
+pub fn outgoing(host: &Host, of: &[u32]) -> Read<Option<Vec<Connection>>> {
+    let Some(mut made) = connections(host, of)? else { return Ok(None) };
     if !made.is_empty() {
         let ports: BTreeSet<u16> = rows(host, State::Listen, |_| true)?.iter().map(|row| row.local.port()).collect();
         made.retain(|connection| !ports.contains(&connection.local.port()));
     }
-    Ok(made)
+    Ok(Some(made))
 }
 
 /// The processes in a unit's control group (`UnitState::control_group`) and the groups below it, sorted.
@@ -192,13 +190,14 @@ fn pids(host: &Host) -> Read<Vec<u32>> {
     Ok(names.iter().filter_map(|n| n.to_str()?.parse().ok()).collect())
 }
 
-/// The sockets that a process holds; none if it is gone or we may not see them.
-fn socket_inodes(host: &Host, pid: u32) -> Vec<u64> {
-    let folder = PathBuf::from(format!("/proc/{pid}/fd"));
-    host.link_texts(&folder)
-        .iter()
-        .filter_map(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-        .collect()
+/// The sockets that a process holds. None: it is there, and we may not see them.
+fn socket_inodes(host: &Host, pid: u32) -> Option<Vec<u64>> {
+    let links = match host.link_texts(Path::new(&format!("/proc/{pid}/fd"))) {
+        Some(links) => links,
+        None if matches!(host.meta(format!("/proc/{pid}")), Ok(Some(_))) => return None,
+        None => Vec::new(),
+    };
+    Some(links.iter().filter_map(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect())
 }
 
 impl Host {
@@ -210,14 +209,14 @@ impl Host {
     }
 
     /// The same for all links in a folder, which is opened once.
-    fn link_texts(&self, folder: &Path) -> Vec<String> {
+    fn link_texts(&self, folder: &Path) -> Option<Vec<String>> {
         use nix::fcntl::{OFlag, readlinkat};
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let Ok(Some(fd)) = self.open(folder, flags, Last::Follow) else {
-            return Vec::new();
+            return None;
         };
         let names = super::folders::names(&fd).unwrap_or_default();
-        names.iter().filter_map(|n| readlinkat(&fd, n.as_os_str()).ok()?.into_string().ok()).collect()
+        Some(names.iter().filter_map(|n| readlinkat(&fd, n.as_os_str()).ok()?.into_string().ok()).collect())
     }
 }
 
@@ -260,7 +259,7 @@ mod tests {
             assert_eq!(found[0].owner.as_ref().unwrap().pid, me);
         }
         let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let ours = connections(&host, &[me]).unwrap();
+        let ours = connections(&host, &[me]).unwrap().unwrap();
         let local = client.local_addr().unwrap();
         assert!(ours.iter().any(|c| c.local == local && c.pid == me));
         drop(socket);

@@ -4,9 +4,10 @@ use minijinja::{Value, context};
 
 use crate::error::Result;
 use crate::request::Extra;
+use crate::review::FIRST_PORT;
 use crate::review::capabilities::{Platform, Role};
-use crate::review::fips::BYPASSES;
-use crate::review::{FIRST_PORT, variable};
+use crate::review::fips::{is_default, role_of};
+use crate::settings::bypass::{PRODUCTS, variable};
 use crate::settings::{self, File, Fixed, Setting};
 
 use super::{State, Target, usage};
@@ -81,9 +82,9 @@ pub fn variables(state: &State, role: Role, handle: Option<&str>, notes: &mut Ve
         set.put("DD_FIPS_PORT_RANGE_START", FIRST_PORT.to_string(), "the proxy's first port, as the proxy is told");
         set.put("DD_FIPS_HTTPS", "false", "the proxy takes plain HTTP on the loopback");
         set.put("DD_FIPS_LOCAL_ADDRESS", "127.0.0.1", "the loopback that both share");
-        for (path, of, _) in BYPASSES.iter().filter(|(_, _, default)| *default) {
-            let here = *of == role || whole || (*of == Role::Trace && role == Role::Agent && !state.apm);
-            let probe = *of != Role::SystemProbe || (state.cws && (probes || path.contains("activity_dump")));
+        for (path, of) in PRODUCTS.iter().filter(|p| is_default(p)).map(|p| (p.path, role_of(p))) {
+            let here = of == role || whole || (of == Role::Trace && role == Role::Agent && !state.apm);
+            let probe = of != Role::SystemProbe || (state.cws && (probes || path.contains("activity_dump")));
             if here && probe {
                 set.put(&variable(path), "false", "its data would go past the proxy");
             }
@@ -252,7 +253,7 @@ impl State<'_> {
             // What the chart has a value for is set there.
             let valued = ["container_image", "container_lifecycle", "discovery", "activity_dump"];
             let own = |path: &str| valued.iter().any(|name| path.contains(name));
-            for (path, ..) in BYPASSES.iter().filter(|(path, _, default)| *default && !own(path)) {
+            for path in PRODUCTS.iter().filter(|p| is_default(p)).map(|p| p.path).filter(|path| !own(path)) {
                 set.put(&variable(path), "false", "its data would go past the proxy");
             }
         }

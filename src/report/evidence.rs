@@ -94,6 +94,19 @@ fn escaped(text: &str) -> String {
     out
 }
 
+/// What the checks say of a control.
+#[derive(Default)]
+struct Control {
+    id: String,
+    related: Vec<Value>,
+    /// What does not hold.
+    words: Vec<String>,
+    /// Whether that is more than a warning.
+    failed: bool,
+    /// Whether anything holds.
+    passed: bool,
+}
+
 /// NIST OSCAL assessment results: an observation a check, a finding a control that checks speak for.
 pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String> {
     let evidence = value(verification, redactor);
@@ -101,8 +114,7 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
     let host = &evidence["host"];
     let (plan, subject, result) = (system::random_uuid()?, system::random_uuid()?, system::random_uuid()?);
     let mut observations = Vec::new();
-    // (control, observations, the words of what does not hold, whether that is more than a warning)
-    let mut controls: Vec<(String, Vec<Value>, Vec<String>, bool)> = Vec::new();
+    let mut controls: Vec<Control> = Vec::new();
     for check in checks(&evidence) {
         let uuid = system::random_uuid()?;
         let status = text(check, "status");
@@ -123,19 +135,20 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
         }
         observations.push(observation);
         for control in check["controls"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let at = controls.iter().position(|(known, ..)| known == control).unwrap_or_else(|| {
-                controls.push((control.to_owned(), Vec::new(), Vec::new(), false));
+            let at = controls.iter().position(|known| known.id == control).unwrap_or_else(|| {
+                controls.push(Control { id: control.to_owned(), ..Control::default() });
                 controls.len() - 1
             });
-            let (_, related, words, failed) = &mut controls[at];
-            related.push(json!({ "observation-uuid": uuid }));
-            if !["pass", "skipped"].contains(&status) {
-                words.push(format!("{} ({status}): {}", text(check, "id"), text(check, "seen")));
-                *failed |= status != "warn";
+            let known = &mut controls[at];
+            known.related.push(json!({ "observation-uuid": uuid }));
+            known.passed |= status == "pass";
+            if status != "pass" && (status != "skipped" || is_alive(text(check, "id"))) {
+                known.words.push(format!("{} ({status}): {}", text(check, "id"), text(check, "seen")));
+                known.failed |= !["warn", "skipped"].contains(&status);
             }
         }
     }
-    controls.sort_by(|a, b| a.0.cmp(&b.0));
+    controls.sort_by(|a, b| a.id.cmp(&b.id));
     if controls.is_empty() {
         return Err(Error::new(
             Kind::Usage,
@@ -144,8 +157,9 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
         .hint("`ddinstall verify --list` names the controls beside the checks"));
     }
     let mut findings = Vec::new();
-    for (control, related, words, failed) in &controls {
-        let status = match (words.is_empty(), failed) {
+    let partial = evidence["chosen"].is_object();
+    for Control { id: control, related, words, failed, passed } in &controls {
+        let status = match (words.is_empty() && *passed && !partial, failed) {
             (true, _) => json!({ "state": "satisfied", "reason": "pass" }),
             (_, true) => json!({ "state": "not-satisfied", "reason": "fail" }),
             (_, false) => json!({ "state": "not-satisfied", "reason": "other" }),
@@ -157,6 +171,9 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
             "target": { "type": "objective-id", "target-id": format!("{control}_obj"), "status": status },
             "related-observations": related,
         });
+        let mut words = words.clone();
+        words.extend(partial.then(|| PARTIAL.to_owned()));
+        words.extend((!passed && words.is_empty()).then(|| "nothing of it was looked at".to_owned()));
         if !words.is_empty() {
             finding["remarks"] = words.join("\n").into();
         }
@@ -164,7 +181,7 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
     }
     let not_covered: Vec<&str> =
         evidence["not_covered"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let selected: Vec<Value> = controls.iter().map(|(control, ..)| json!({ "control-id": control })).collect();
+    let selected: Vec<Value> = controls.iter().map(|control| json!({ "control-id": control.id })).collect();
     let described = |name: &str, key: &str| json!({ "name": name, "ns": NAMESPACE, "value": or_dash(text(host, key)) });
     let results = json!({
         "uuid": result,
@@ -186,7 +203,7 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
         "reviewed-controls": { "control-selections": [{ "include-controls": selected }] },
         "observations": observations,
         "findings": findings,
-        "remarks": format!("Not covered:\n{}", not_covered.iter().map(|line| format!("- {line}\n")).collect::<String>()),
+        "remarks": format!("{}Not covered:\n{}", if partial { format!("{PARTIAL}.\n") } else { String::new() }, not_covered.iter().map(|line| format!("- {line}\n")).collect::<String>()),
     });
     let document = json!({
         "assessment-results": {
@@ -212,6 +229,14 @@ pub fn oscal(verification: &Verification, redactor: &Redactor) -> Result<String>
     Ok(format!("{document:#}\n"))
 }
 
+/// What is said of a verification with `--only` or `--skip`.
+const PARTIAL: &str = "only chosen checks were made, which prove no more than they say";
+
+/// Whether a check is one of what must run: where it was not looked at, nothing is shown.
+fn is_alive(id: &str) -> bool {
+    ["unit.", "process.", "proxy."].iter().any(|group| id.starts_with(group))
+}
+
 /// What the names of our properties belong to.
 const NAMESPACE: &str = "https://ddinstall.invalid/ns/oscal";
 
@@ -231,13 +256,15 @@ pub fn html(verification: &Verification, redactor: &Redactor) -> Result<String> 
     };
     let mut sorted: Vec<&Value> = checks(&evidence).iter().collect();
     sorted.sort_by_key(order);
-    let mut controls: Vec<(&str, usize, usize)> = Vec::new();
+    // (control, checks that were looked at, those that hold, those that were not looked at)
+    let mut controls: Vec<(&str, usize, usize, usize)> = Vec::new();
     for check in checks(&evidence) {
         for control in check["controls"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let holds = usize::from(["pass", "skipped"].contains(&text(check, "status")));
+            let is = |status: &str| usize::from(text(check, "status") == status);
+            let (looked, held, skipped) = (1 - is("skipped"), is("pass"), is("skipped"));
             match controls.iter_mut().find(|(known, ..)| *known == control) {
-                Some((_, all, held)) => (*all, *held) = (*all + 1, *held + holds),
-                None => controls.push((control, 1, holds)),
+                Some(known) => *known = (control, known.1 + looked, known.2 + held, known.3 + skipped),
+                None => controls.push((control, looked, held, skipped)),
             }
         }
     }

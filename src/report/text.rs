@@ -133,7 +133,7 @@ fn explained(check: &Check, details: Details, redactor: &Redactor) -> String {
     let mut out = String::new();
     if details == Details::All || check.status >= Status::Unknown {
         let _ = writeln!(out, "           check:    {}", check.id);
-        let _ = writeln!(out, "           expected: {}", check.expected);
+        let _ = writeln!(out, "           expected: {}", redactor.text(&check.expected));
     }
     if let Some(hint) = &check.hint {
         let _ = writeln!(out, "           to do:    {}", redactor.text(hint));
@@ -198,6 +198,10 @@ pub fn summary(desired: &Desired, verification: &Verification, proof: Option<&st
         let failures: Vec<&str> = verification.failures().map(|check| check.id.as_str()).collect();
         let _ = writeln!(out, "{} {}", style.paint("31", "Not proven:"), failures.join(", "));
         out.push_str("`ddinstall doctor` names the cause and what mends it; `ddinstall verify --details` tells more of each check.\n");
+        return out;
+    }
+    if verification.chosen.is_some() {
+        let _ = writeln!(out, "{} of the chosen checks hold; the others were not made.", verification.checks.len());
         return out;
     }
     if !desired.start {

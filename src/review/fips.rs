@@ -2,27 +2,26 @@
 
 use super::capabilities::{Platform, Role};
 use super::mend::{FIRST_PORT, Mend, PORTS};
-use super::model::{Container, Finding, Variable, Workload, variable};
+use super::model::{Container, Finding, Variable, Workload};
 use super::read::image_tag;
 use super::rules::finding;
 use crate::config::yaml::places::Change;
+use crate::settings::File;
+use crate::settings::bypass::{Default, PRODUCTS, Product, variable};
 
-/// What sends to the site directly (the Agent's `setupFipsEndpoints` leaves it out): the setting, the container it is
-/// of, and whether it is on by default.
-pub const BYPASSES: [(&str, Role, bool); 12] = [
-    ("agent_telemetry.enabled", Role::Agent, true),
-    ("container_lifecycle.enabled", Role::Agent, true),
-    ("container_image.enabled", Role::Agent, true),
-    ("sbom.enabled", Role::Agent, false),
-    ("remote_configuration.enabled", Role::Agent, false),
-    ("network_path.connections_monitoring.enabled", Role::Agent, false),
-    ("otelcollector.enabled", Role::Agent, false),
-    ("private_action_runner.enabled", Role::Agent, false),
-    ("evp_proxy_config.enabled", Role::Trace, true),
-    ("ol_proxy_config.enabled", Role::Trace, true),
-    ("discovery.enabled", Role::SystemProbe, true),
-    ("runtime_security_config.activity_dump.enabled", Role::SystemProbe, true),
-];
+/// The container that a product sends from.
+pub fn role_of(product: &Product) -> Role {
+    match product.file {
+        File::SystemProbe => Role::SystemProbe,
+        _ if product.path.contains("_proxy_config.") => Role::Trace,
+        _ => Role::Agent,
+    }
+}
+
+/// Whether it sends where nothing is set. In a cluster there are containers.
+pub fn is_default(product: &Product) -> bool {
+    product.on != Default::Off
+}
 
 /// What the Agent ignores while it sends through the proxy.
 const IGNORED: [&str; 9] = [
@@ -84,13 +83,13 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         let at = first.variable("DD_FIPS_ENABLED").map_or(&first.at, |v| &v.at);
         return add("fips-platform", at, "the Agent cannot reach the FIPS proxy in Elastic Beanstalk".into(), vec![]);
     }
-    let by_file = workload.settings.iter().any(|(path, _)| path == "fips.enabled");
+    let by_file = workload.by_file("fips.enabled") == Some(true);
     let start = |container: &Container| container.text("DD_FIPS_PORT_RANGE_START").and_then(|t| t.parse::<i64>().ok());
     let port = senders.iter().find_map(|c| start(c)).unwrap_or(FIRST_PORT);
     for container in &senders {
         let name = &container.name;
         let place = |name: &str| container.variable(name).map_or(container.at.clone(), |v| v.at.clone());
-        if container.is_on("DD_FIPS_ENABLED") != Some(true) && !by_file {
+        if !container.is_on("DD_FIPS_ENABLED").unwrap_or(by_file) {
             let mut fix = on(container);
             if port != FIRST_PORT {
                 fix.extend(mend.set(container, "DD_FIPS_PORT_RANGE_START", &port.to_string()));
@@ -99,7 +98,7 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             add("fips-partial", &place("DD_FIPS_ENABLED"), what, fix);
             continue;
         }
-        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| by_file.then(|| workload.is_on("fips.https"))?);
+        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| workload.by_file("fips.https"));
         if https != Some(false) {
             let what = format!("{name}: DD_FIPS_HTTPS is not false");
             add("fips-https", &place("DD_FIPS_HTTPS"), what, mend.set(container, "DD_FIPS_HTTPS", "false"));
@@ -131,7 +130,8 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             ignored(container, variable, &mut add);
         }
     }
-    for (path, role, default) in BYPASSES {
+    for product in &PRODUCTS {
+        let (path, role, default) = (product.path, role_of(product), is_default(product));
         let name = variable(path);
         let said = workload.is_on(path);
         let of = senders.iter().find(|c| c.variable(&name).is_some());

@@ -10,7 +10,7 @@ use crate::config::yaml::places::Change::{self, Put, Remove};
 use crate::secret::Secret;
 
 /// Names of values that are looked at, and their kinds: `b` a switch, `i` a number, `s` a text.
-const TYPES: [(&str, char); 21] = [
+const TYPES: [(&str, char); 24] = [
     ("useFIPSAgent", 'b'),
     ("fips/enabled", 'b'),
     ("fips/port", 'i'),
@@ -30,7 +30,10 @@ const TYPES: [(&str, char); 21] = [
     ("datadog/securityAgent/runtime/directSendFromSystemProbe", 'b'),
     ("datadog/securityAgent/compliance/enabled", 'b'),
     ("datadog/discovery/enabled", 'b'),
+    ("datadog/containerImageCollection/enabled", 'b'),
+    ("datadog/containerLifecycle/enabled", 'b'),
     ("datadog/sbom/containerImage/enabled", 'b'),
+    ("remoteConfiguration/enabled", 'b'),
     ("agents/image/tag", 's'),
 ];
 
@@ -198,9 +201,16 @@ pub fn check(document: &Value, number: usize, found: &mut Vec<Finding>, secrets:
         bypass(dumps, true);
         bypass("datadog/discovery/enabled", true);
     }
+    bypass("datadog/containerImageCollection/enabled", true);
+    bypass("datadog/containerLifecycle/enabled", true);
     bypass("datadog/sbom/containerImage/enabled", false);
     bypass("datadog/sbom/host/enabled", false);
-    bypass("datadog/remoteConfiguration/enabled", false);
+    // The chart turns it on only where both say so.
+    let remote = [("remoteConfiguration/enabled", true), ("datadog/remoteConfiguration/enabled", false)];
+    let off = |(keys, _): &(&str, bool)| root.get(keys).is_some_and(|place| place.value.as_bool() == Some(false));
+    if !remote.iter().any(off) {
+        remote.iter().for_each(|(keys, default)| bypass(keys, *default));
+    }
     if cws {
         let probe = "agents/containers/systemProbe/env";
         let has = root.get(probe).is_some_and(|env| env.variables_named("DD_FIPS_ENABLED"));

@@ -10,6 +10,7 @@ mod objects;
 mod read;
 mod rights;
 pub mod rules;
+mod standards;
 
 use crate::config::yaml::places::{Change, Manifests};
 use crate::config::yaml::{Refusal, Value};
@@ -21,7 +22,7 @@ use model::Workload;
 use read::run::Made;
 
 pub use mend::{FIRST_PORT, PARAMETER, PORTS, SECRET};
-pub use model::{Finding, Level, Right, variable};
+pub use model::{Finding, Level, Right};
 
 /// The largest file that is read, in bytes.
 pub const LIMIT: usize = 4 << 20;
@@ -63,6 +64,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Standing {
     pub name: String,
+    pub namespace: Option<String>,
     pub level: &'static str,
     /// What keeps it from the next level.
     pub against: Vec<String>,
@@ -190,11 +192,31 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
         ));
     }
     let text = std::str::from_utf8(bytes).unwrap_or_default();
-    if read::run::is_command(text) {
-        let (text, found) = without_comments(text);
-        let made = read::run::commands(&text)?;
-        return Ok(Parsed { kind: Kind::Run, source: Source::Made(made), text, found });
+    // A manifest may quote a command: a text is one only where it is no document, nor begins as one.
+    match documents(bytes, text) {
+        Ok(Some(parsed)) => return Ok(parsed),
+        Err(why) if !read::run::is_command(text) || begins_as_document(text) => return Err(why),
+        _ => {}
     }
+    if !read::run::is_command(text) {
+        let hint = "Kubernetes manifests, values of the chart, Compose files, ECS task definitions, Dockerrun.aws.json, docker run commands and the output of docker inspect are read";
+        return Err(refuse("this is none of the kinds of documents that are reviewed", hint));
+    }
+    let (text, found) = without_comments(text);
+    let made = read::run::commands(&text)?;
+    Ok(Parsed { kind: Kind::Run, source: Source::Made(made), text, found })
+}
+
+/// Whether a text that is no YAML was meant to be: it begins with a key, or holds a manifest and is no script.
+fn begins_as_document(text: &str) -> bool {
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with(['#', '%']) && !line.starts_with("---");
+    let name = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.\"'".contains(c));
+    text.lines().find(says).and_then(|line| line.split_once(':')).is_some_and(|(key, _)| name(key))
+        || !text.starts_with("#!") && text.lines().any(|line| line.starts_with("apiVersion:"))
+}
+
+/// Reads YAML or JSON. None where it is of none of the kinds that are known.
+fn documents(bytes: &[u8], text: &str) -> Result<Option<Parsed>, Refusal> {
     let json = text.trim_start().starts_with(['{', '[']);
     let (text, found) = if json { without_commas(text) } else { (text.to_owned(), Vec::new()) };
     let bytes = if json { text.as_bytes() } else { bytes };
@@ -213,16 +235,13 @@ fn parse(bytes: &[u8]) -> Result<Parsed, Refusal> {
         () if has("containerDefinitions") || has("taskDefinition") => Kind::Ecs,
         () if has("services") => Kind::Compose,
         () if helm::is_values(first) => Kind::Helm,
-        () => {
-            let hint = "Kubernetes manifests, values of the chart, Compose files, ECS task definitions, Dockerrun.aws.json, docker run commands and the output of docker inspect are read";
-            return Err(refuse("this is none of the kinds of documents that are reviewed", hint));
-        }
+        () => return Ok(None),
     };
     let source = match kind {
         Kind::Inspect => Source::Made(read::run::inspected(first, |at| file.line(0, at))),
         _ => Source::Manifests(file),
     };
-    Ok(Parsed { kind, source, text, found })
+    Ok(Some(Parsed { kind, source, text, found }))
 }
 
 fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, Source) {
@@ -230,10 +249,10 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
     let mut rights = Vec::new();
     let mut secrets = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
-    let settings: Vec<(String, String)> = match kind {
-        Kind::Kubernetes => documents.iter().flat_map(|document| read::kubernetes::settings(document)).collect(),
-        _ => Vec::new(),
-    };
+    let mut settings = read::kubernetes::Settings::new();
+    for document in documents.iter().filter(|_| kind == Kind::Kubernetes) {
+        read::kubernetes::settings(document, &mut settings);
+    }
     for (number, document) in documents.iter().enumerate() {
         match kind {
             Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &settings)),
@@ -250,17 +269,14 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         let features = workload.features();
         rights::Checker { mend, features, found: &mut findings, rights: &mut rights, secrets: &mut secrets }.check();
     }
+    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
+    let standing = |pod: &Workload| Some(standards::standing(pod, documents.get(pod.document)?));
+    let standings: Vec<Standing> = pods.filter_map(standing).collect();
     if kind == Kind::Kubernetes {
         for (number, document) in documents.iter().enumerate() {
-            objects::check(document, number, &workloads, &mut findings, &mut secrets);
+            objects::check(document, number, &standings, &mut findings, &mut secrets);
         }
     }
-    let standing = |workload: &Workload| {
-        let (level, against) = objects::standard(workload);
-        Standing { name: workload.name.clone(), level, against }
-    };
-    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
-    let standings = pods.map(standing).collect();
     findings.truncate(MOST);
     rights.truncate(MOST);
     for finding in findings.iter_mut().filter(|finding| finding.line == 0) {

@@ -2,6 +2,7 @@
 
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
+use crate::settings::bypass::variable;
 
 use super::capabilities::{Feature, Platform, Role};
 
@@ -102,7 +103,6 @@ pub struct Container {
     pub ports: Vec<i64>,
     /// None where the platform has no such option or the container must write.
     pub read_only_root: Option<bool>,
-    pub escalates: bool,
     /// The part of a network name that joins it to another container, for Compose.
     pub network: Option<String>,
 }
@@ -136,7 +136,7 @@ pub struct Workload {
     /// Whether its containers reach one another by 127.0.0.1; None where each says so itself.
     pub shares_loopback: Option<bool>,
     pub containers: Vec<Container>,
-    /// Settings in files that stand in the same text (ConfigMaps), as `path` to text.
+    /// Settings in its files that stand in the same text (ConfigMaps that it mounts), as `path` to text.
     pub settings: Vec<(String, String)>,
 }
 
@@ -178,12 +178,17 @@ impl Workload {
         features
     }
 
-    /// Whether any of its containers, or a file, turns a setting on.
+    /// What a file says of a switch.
+    pub fn by_file(&self, path: &str) -> Option<bool> {
+        let (_, text) = self.settings.iter().find(|(known, _)| known == path)?;
+        Some(Value::Str(text.clone()).as_bool() == Some(true))
+    }
+
+    /// Whether a setting is on in any of its containers: each takes its variable, and the file where it has none.
     fn anywhere(&self, path: &str) -> bool {
-        let name = variable(path);
+        let (name, by_file) = (variable(path), self.by_file(path) == Some(true));
         let senders = || self.containers.iter().filter(|container| container.role.sends());
-        senders().any(|container| container.is_on(&name) == Some(true))
-            || senders().all(|container| container.variable(&name).is_none()) && self.is_on(path) == Some(true)
+        senders().any(|container| container.is_on(&name).unwrap_or(by_file))
     }
 
     pub fn cws(&self) -> bool {
@@ -197,13 +202,4 @@ impl Workload {
     pub fn of(&self, role: Role) -> Option<&Container> {
         self.containers.iter().find(|container| container.role == role)
     }
-}
-
-/// The variable that sets the Agent's setting at a path (Agent: `DD_`, dots as `_`; traces leave out `CONFIG`).
-pub fn variable(path: &str) -> String {
-    let path = match path.strip_prefix("apm_config.") {
-        Some(rest) => format!("apm_{rest}"),
-        None => path.to_owned(),
-    };
-    format!("DD_{}", path.replace(['.', '-'], "_").to_ascii_uppercase())
 }

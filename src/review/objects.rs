@@ -1,7 +1,7 @@
-//! What stands beside the pods in manifests: rights in the cluster, namespaces, secrets; and the Pod Security Standards.
+//! What stands beside the pods in manifests: rights in the cluster, namespaces, secrets.
 
-use super::capabilities::Platform;
-use super::model::{Finding, Workload};
+use super::Standing;
+use super::model::Finding;
 use super::read::{Place, kubernetes::objects};
 use super::rules::finding;
 use crate::config::yaml::Value;
@@ -10,65 +10,7 @@ use crate::secret::Secret;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
-/// Capabilities that the baseline level allows.
-const BASELINE: [&str; 13] = [
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-];
-
-/// Which level of the Pod Security Standards a pod meets, and what keeps it from the next.
-pub fn standard(workload: &Workload) -> (&'static str, Vec<String>) {
-    let mut against = Vec::new();
-    let mut say = |on: bool, what: &str| {
-        if on && !against.iter().any(|known| known == what) {
-            against.push(what.to_owned());
-        }
-    };
-    say(workload.host_pid.on, "hostPID");
-    say(workload.host_network.on, "hostNetwork");
-    say(workload.host_ipc.on, "hostIPC");
-    for container in &workload.containers {
-        say(!container.mounts.is_empty(), "hostPath volumes");
-        say(container.privileged.on, "privileged");
-        say(container.unconfined.on, "AppArmor unconfined");
-        say(container.unfiltered.on, "seccomp unconfined");
-        for (name, _) in &container.capabilities {
-            say(!BASELINE.contains(&name.as_str()), &format!("capability {}", name.escape_debug()));
-        }
-    }
-    if !against.is_empty() {
-        return ("privileged", against);
-    }
-    for container in &workload.containers {
-        let name = container.name.escape_debug();
-        if container.escalates {
-            against.push(format!("{name}: allowPrivilegeEscalation is not false"));
-        }
-        if container.user.as_ref().is_none_or(|(user, _)| *user == 0) {
-            against.push(format!("{name}: runs as root"));
-        }
-    }
-    (if against.is_empty() { "restricted" } else { "baseline" }, against)
-}
-
-pub fn check(
-    document: &Value,
-    number: usize,
-    workloads: &[Workload],
-    found: &mut Vec<Finding>,
-    secrets: &mut Vec<Secret>,
-) {
+pub fn check(document: &Value, number: usize, pods: &[Standing], found: &mut Vec<Finding>, secrets: &mut Vec<Secret>) {
     for object in objects(document) {
         let name = object.text("metadata/name").unwrap_or("").escape_debug().to_string();
         match object.text("kind").unwrap_or("") {
@@ -99,16 +41,15 @@ pub fn check(
             "Namespace" => {
                 let at = format!("{}/metadata/labels/{}", object.at, token(ENFORCE));
                 let level = document.at(&at).and_then(Value::as_str).unwrap_or("privileged");
-                let above = |workload: &&Workload| {
-                    let inside = workload.namespace.as_deref() == object.text("metadata/name");
-                    let reached = standard(workload).0;
-                    inside && workload.platform == Platform::Kubernetes && reached != "restricted" && reached != level
+                let above = |pod: &&Standing| {
+                    let inside = pod.namespace.as_deref() == object.text("metadata/name");
+                    inside && pod.level != "restricted" && pod.level != level
                 };
-                if let Some(workload) = workloads.iter().find(above).filter(|_| level != "privileged") {
-                    let (reached, _) = standard(workload);
+                let most = pods.iter().filter(above).min_by_key(|pod| pod.level != "privileged");
+                if let Some(pod) = most.filter(|_| level != "privileged") {
                     let what =
-                        format!("the namespace {name} takes pods of level {level}, and {} is {reached}", workload.name);
-                    let fix = vec![Change::Put(at.clone(), Value::Str("privileged".into()))];
+                        format!("the namespace {name} takes pods of level {level}, and {} is {}", pod.name, pod.level);
+                    let fix = vec![Change::Put(at.clone(), Value::Str(pod.level.into()))];
                     found.push(finding("namespace-level", number, at, what, fix));
                 }
             }

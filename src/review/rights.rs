@@ -114,7 +114,7 @@ impl Checker<'_> {
             let what = format!("{}: CWS is on, and there is no security-agent", workload.name);
             self.add("cws-security-agent", &anyone, what, Vec::new());
         }
-        let by_file = workload.settings.iter().any(|(path, _)| path == "runtime_security_config.enabled");
+        let by_file = workload.by_file("runtime_security_config.enabled") == Some(true);
         for container in [Some(probe), security].into_iter().flatten() {
             if !container.is_on(ENABLED).unwrap_or(by_file) {
                 let at = container.variable(ENABLED).map_or(&container.at, |v| &v.at);

@@ -82,7 +82,7 @@ pub const RULES: [Rule; 46] = [
     error("rbac-secrets", "name the secrets (resourceNames) in a Role: this reads those of the whole cluster"),
     error(
         "namespace-level",
-        "label the namespace privileged: the Agent needs paths of the host, so its pods would be refused",
+        "give the namespace the level that its pods need, or they are refused: paths of the host need privileged",
     ),
     error("json-comma", "take the comma away: JSON has none before a closing bracket"),
     error("shell-comment", "take the comment away: behind a backslash it ends the command in the middle"),

@@ -47,11 +47,12 @@ pub enum Answer {
     Empty,
 }
 
-/// The answers to all handles that were asked for, and the handles that nobody asked for.
+/// The answers to all handles that were asked for.
 #[derive(Debug)]
 pub struct Answers {
     pub of: BTreeMap<String, Answer>,
-    pub extra: BTreeSet<String>,
+    /// How many answers nobody asked for. Their names may be secrets: a helper may take a value for a handle.
+    pub extra: usize,
     /// Handles whose value holds a NUL byte, which few programs take.
     pub nul: BTreeSet<String>,
 }
@@ -59,22 +60,27 @@ pub struct Answers {
 /// Reads the helper's output. The error says what is wrong with it and repeats nothing of it.
 pub fn answers(output: &[u8], handles: &[String], trim: bool) -> Result<Answers, String> {
     let mut reader = Reader { bytes: output, at: 0, depth: 0 };
-    let mut found: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut found: BTreeMap<&str, Entry> = BTreeMap::new();
+    let mut extra = 0;
     if output.iter().all(u8::is_ascii_whitespace) {
         return Err("it printed nothing".into());
     }
     reader.object("the answer", |reader, handle| {
-        let entry = reader.entry(&handle)?;
-        found.insert(handle, entry);
+        let asked = handles.iter().find(|asked| *asked == handle);
+        let entry = reader.entry(asked)?;
+        match asked {
+            Some(asked) => drop(found.insert(asked, entry)),
+            None => extra += 1,
+        }
         Ok(())
     })?;
     reader.blanks();
     if reader.at < output.len() {
         return Err(format!("something follows the JSON object, at byte {}", reader.at));
     }
-    let mut answers = Answers { of: BTreeMap::new(), extra: BTreeSet::new(), nul: BTreeSet::new() };
+    let mut answers = Answers { of: BTreeMap::new(), extra, nul: BTreeSet::new() };
     for handle in handles {
-        let answer = match found.remove(handle) {
+        let answer = match found.remove(handle.as_str()) {
             None => Answer::Missing,
             Some(Entry { error: Some(error), .. }) if !error.is_empty() => {
                 Answer::Error(String::from_utf8_lossy(&error).into_owned())
@@ -93,7 +99,6 @@ pub fn answers(output: &[u8], handles: &[String], trim: bool) -> Result<Answers,
         };
         answers.of.insert(handle.clone(), answer);
     }
-    answers.extra.extend(found.into_keys());
     Ok(answers)
 }
 
@@ -145,7 +150,7 @@ impl Reader<'_> {
     fn object(
         &mut self,
         what: &str,
-        mut entry: impl FnMut(&mut Self, String) -> Result<(), String>,
+        mut entry: impl FnMut(&mut Self, &str) -> Result<(), String>,
     ) -> Result<(), String> {
         if self.peek() != Some(b'{') {
             let kind = self.kind()?;
@@ -158,9 +163,8 @@ impl Reader<'_> {
         }
         loop {
             let key = self.string()?;
-            let key = String::from_utf8_lossy(&key).into_owned();
             self.take(b':')?;
-            entry(self, key)?;
+            entry(self, &String::from_utf8_lossy(&key))?;
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
@@ -172,10 +176,13 @@ impl Reader<'_> {
         }
     }
 
-    /// `{"value": …, "error": …}`; null stands for one without fields.
-    fn entry(&mut self, handle: &str) -> Result<Entry, String> {
+    /// `{"value": …, "error": …}`; null stands for one without fields. `asked` is its handle, if somebody asked for it.
+    fn entry(&mut self, asked: Option<&String>) -> Result<Entry, String> {
         let mut entry = Entry::default();
-        let name = format!("the answer to `{}`", handle.escape_debug());
+        let name = match asked {
+            Some(handle) => format!("the answer to `{}`", handle.escape_debug()),
+            None => "an answer that nobody asked for".into(),
+        };
         if self.peek() == Some(b'n') {
             self.skip()?;
             return Ok(entry);
@@ -395,7 +402,7 @@ mod tests {
         let output = r#"{"a\u0062": {"value": "\u00e9\ud83d\ude00\ud800x\n\"\\\/\t"}, "n": {"value": "a\u0000b"}}"#;
         assert_eq!(read(output, &["ab"]).unwrap(), ["=é😀\u{fffd}x\n\"\\/\t"]);
         let all = answers(output.as_bytes(), &["n".into()], false).unwrap();
-        assert_eq!((all.nul.len(), all.extra.len()), (1, 1));
+        assert_eq!((all.nul.len(), all.extra), (1, 1));
     }
 
     #[test]
@@ -411,6 +418,8 @@ mod tests {
             ("{\"a\": {\"value\": 1234}}", "`value` in the answer to `a` is a number"),
             ("{\"a\": {\"value\": [\"CANARY-0123\"]}}", "is a list"),
             ("{\"a\": {\"value\": \"x\", \"error\": {\"CANARY-0123\": 1}}}", "`error` in"),
+            ("{\"CANARY-0123\": \"a\"}", "an answer that nobody asked for is text"),
+            ("{\"CANARY-0123\": {\"value\": 1}}", "`value` in an answer that nobody asked for is a number"),
             ("{\"a\": {\"value\": \"CANARY-0123\"}", "ends too early"),
             ("{\"a\": {\"value\": \"CANARY-0123\"}} CANARY-0123", "follows the JSON object"),
             ("{\"a\": {\"value\": \"CANARY-0123\0\"}}", "no JSON"),

@@ -107,9 +107,8 @@ fn told(heard: Heard, handles: Vec<String>, backend: &Backend, show_stderr: bool
                 shortened(&leaks)
             ));
         }
-        if !answers.extra.is_empty() {
-            let extra: Vec<&str> = answers.extra.iter().map(String::as_str).collect();
-            warnings.push(format!("it answers what nobody asked for: {}", shortened(&extra)));
+        if answers.extra > 0 {
+            warnings.push(format!("answers that nobody asked for: {}", answers.extra));
         }
         if !answers.nul.is_empty() {
             let nul: Vec<&str> = answers.nul.iter().map(String::as_str).collect();

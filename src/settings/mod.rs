@@ -1,6 +1,7 @@
 //! The settings table: every setting's names, type, place and documentation, once.
 //! Flags, variables, file keys, help and documentation are all read from here.
 
+pub mod bypass;
 mod names;
 mod table;
 mod value;

@@ -1,6 +1,8 @@
 //! Every check that there is, in one table: its id, what it states, where that is written, and the NIST controls that it
 //! speaks for. `--list`, `--only` and `--skip` read it.
 
+use serde::Serialize;
+
 use crate::error::{Error, Kind, Result};
 
 /// One check, or a family of them whose ids begin alike (`config.*`).
@@ -104,7 +106,7 @@ fn fits(pattern: &str, id: &str) -> bool {
 }
 
 /// Which checks are wanted: all, or some by their ids (`proxy.ports`), families (`config.*`) or groups (`proxy`).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Choice {
     only: Vec<String>,
     skip: Vec<String>,

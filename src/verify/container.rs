@@ -2,9 +2,11 @@
 
 use crate::current::Current;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, Desired, PROXY_PROGRAM, PROXY_UNIT, SECURITY_UNIT, SYSPROBE_UNIT};
+use crate::host::services::Init;
+use crate::host::units::UnitState;
 use crate::host::{Host, system};
 
-use super::{Cause, Check, Mend};
+use super::{Cause, Check, Look, Mend};
 
 /// The program that a unit of the vendor's starts.
 fn program(unit: &str) -> Option<&'static str> {
@@ -16,6 +18,18 @@ fn program(unit: &str) -> Option<&'static str> {
         SECURITY_UNIT => "/opt/datadog-agent/embedded/bin/security-agent",
         _ => return None,
     })
+}
+
+/// The processes of a unit: its first one, or, where no systemd tells it, those that run its program as root or as the
+/// Agent's user.
+pub(super) fn pids(look: &Look, state: &UnitState) -> Vec<u32> {
+    if state.main_pid != 0 {
+        return vec![state.main_pid];
+    }
+    let Some(program) = program(&state.name).filter(|_| look.desired.init != Init::Systemd) else { return Vec::new() };
+    let agent = look.current.agent_user.map(|(uid, _)| uid);
+    let found = system::processes(look.host, program);
+    found.into_iter().filter(|(_, uid)| *uid == 0 || Some(*uid) == agent).map(|(pid, _)| pid).collect()
 }
 
 /// Whether each program that must run does, as root or as the Agent's user.

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
 use crate::host::units::UnitState;
 
-use super::bypass::{ENDPOINTS, PRODUCTS};
-use super::{Cause, Check, Look, Mend};
+use crate::host::services::Init;
+use crate::settings::bypass::{PRODUCTS, names_endpoints, variable};
+
+use super::{Cause, Check, Look, Mend, container};
+
+/// What the vendor's init scripts read.
+const DEFAULTS: &str = "/etc/default/datadog-agent";
 
 /// Where a variable was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,17 +28,30 @@ fn undoes(name: &str, value: &str) -> bool {
     let value = value.trim().trim_matches(['"', '\'']);
     let on = || matches!(value, "true" | "1" | "t" | "T" | "TRUE" | "True");
     let off = || matches!(value, "false" | "0" | "f" | "F" | "FALSE" | "False");
-    let variable = |path: &str| format!("DD_{}", path.to_ascii_uppercase().replace('.', "_"));
     match name {
+        // The Agent takes an empty one for none.
+        _ if value.is_empty() => false,
         "DD_FIPS_ENABLED" => !on(),
         "DD_FIPS_HTTPS" => !off(),
         "DD_FIPS_PORT_RANGE_START" => value != "9803",
         "DD_FIPS_LOCAL_ADDRESS" => !matches!(value, "localhost" | "127.0.0.1"),
         "DD_SITE" => value != "ddog-gov.com",
         "DD_SKIP_SSL_VALIDATION" => on(),
-        _ if ENDPOINTS.iter().any(|path| variable(path) == name) => !matches!(value, "" | "{}" | "[]"),
-        _ if PRODUCTS.iter().any(|(_, path)| variable(path) == name) => on(),
+        _ if name.starts_with("DD_") && names_endpoints(name) => !matches!(value, "{}" | "[]"),
+        _ if PRODUCTS.iter().any(|product| variable(product.path) == name) => on(),
         _ => false,
+    }
+}
+
+/// A value of a variable that undoes nothing.
+fn harmless(name: &str) -> &'static str {
+    match name {
+        "DD_FIPS_ENABLED" => "true",
+        "DD_FIPS_PORT_RANGE_START" => "9803",
+        "DD_FIPS_LOCAL_ADDRESS" => "localhost",
+        "DD_SITE" => "ddog-gov.com",
+        _ if names_endpoints(name) => "",
+        _ => "false",
     }
 }
 
@@ -61,6 +79,7 @@ pub(super) fn check(look: &Look) -> Check {
         }
     };
     let mut files: Vec<&str> = vec![ENVIRONMENT];
+    files.extend((look.desired.init != Init::Systemd).then_some(DEFAULTS));
     files.extend(units.iter().flat_map(|state| &state.environment_files).map(String::as_str));
     files.sort_unstable();
     files.dedup();
@@ -73,8 +92,8 @@ pub(super) fn check(look: &Look) -> Check {
     let mut unseen = false;
     for state in units {
         add(Place::Unit(state.name.clone()), &state.environment, char::is_whitespace);
-        if state.main_pid != 0 {
-            match look.host.read_text(format!("/proc/{}/environ", state.main_pid)) {
+        for pid in container::pids(look, state) {
+            match look.host.read_text(format!("/proc/{pid}/environ")) {
                 Ok(text) => add(Place::Process(state.name.clone()), &text.unwrap_or_default(), |c| c == '\0'),
                 Err(_) => unseen = true,
             }
@@ -107,32 +126,28 @@ pub(super) fn check(look: &Look) -> Check {
             Place::Process(unit) => format!("the running {unit}: {}", names.join(", ")),
         })
         .collect();
-    let mend = mend(look, &found);
+    let mend = mend(&found);
     check
         .fails(seen.join("; "), format!("remove it, then restart the Agent: {mend}"))
         .because(Cause::EnvironmentOverride, Mend::Command(mend))
 }
 
 /// The line for the shell that takes the variables away where they stand.
-fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
+fn mend(found: &BTreeMap<Place, Vec<String>>) -> String {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
-    let mut reload = false;
     for (place, names) in found {
         let names = names.iter().map(String::as_str);
         match place {
             Place::File(path) => files.entry(path).or_default().extend(names),
+            // The last of several drop-ins wins, and neither the vendor's file nor the operator's lines are touched.
             Place::Unit(unit) => {
-                reload = true;
-                let state = look.current.units.get(unit.as_str());
-                let drop_ins = state.map_or(&[][..], |state| &state.drop_ins);
-                let own = state.map_or("", |state| &state.fragment_path);
-                for name in names {
-                    let has =
-                        |path: &&str| look.host.read_text(path).ok().flatten().is_some_and(|text| text.contains(name));
-                    let at = drop_ins.iter().map(String::as_str).chain([own]).find(has).unwrap_or(own);
-                    files.entry(at).or_default().push(name);
-                }
+                let folder = format!("/etc/systemd/system/{unit}.d");
+                let set: String = names.map(|name| format!("Environment={name}={}\\n", harmless(name))).collect();
+                let file = format!("{folder}/zz-ddinstall.conf");
+                lines.push(format!(
+                    "mkdir -p {folder} && printf '[Service]\\n{set}' > {file} && systemctl daemon-reload"
+                ));
             }
             Place::Process(_) => {
                 lines.push(format!("systemctl unset-environment {}", names.collect::<Vec<_>>().join(" ")))
@@ -142,10 +157,7 @@ fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
     for (path, mut names) in files {
         names.sort_unstable();
         names.dedup();
-        lines.push(format!("sed -i -E '/({})=/d' {path}", names.join("|")));
-    }
-    if reload {
-        lines.push("systemctl daemon-reload".into());
+        lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {path}", names.join("|")));
     }
     lines.push(format!("systemctl restart {AGENT_UNIT}"));
     lines.join(" && ")
@@ -168,6 +180,11 @@ mod tests {
             ("DD_LOGS_CONFIG_ADDITIONAL_ENDPOINTS", "[]", false),
             ("DD_SBOM_ENABLED", "true", true),
             ("DD_SBOM_ENABLED", "false", false),
+            ("DD_APM_ADDITIONAL_ENDPOINTS", "{\"https://x\": [\"y\"]}", true),
+            ("DD_RUNTIME_SECURITY_CONFIG_ENDPOINTS_ADDITIONAL_ENDPOINTS", "[{}]", true),
+            ("DD_CONTAINER_LIFECYCLE_ENABLED", "true", true),
+            ("DD_FIPS_ENABLED", "", false),
+            ("DD_SITE", "", false),
             ("DD_HOSTNAME", "x", false),
         ] {
             assert_eq!(undoes(name, value), bad, "{name}={value}");

@@ -23,7 +23,6 @@ use serde::Serialize;
 use crate::current::Current;
 use crate::desired::{AGENT_UNIT, Desired};
 use crate::facts::Facts;
-use crate::host::units::UnitState;
 use crate::host::{Host, system};
 use crate::types::{Flavor, Profile};
 
@@ -134,6 +133,9 @@ pub struct Verification {
     pub at: String,
     pub tool: Tool,
     pub host: HostName,
+    /// Where not every check was wanted: it proves no more than it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Choice>,
     /// The worst status of all checks.
     pub status: Status,
     pub checks: Vec<Check>,
@@ -280,7 +282,8 @@ pub fn verify(
     let tool = Tool { name: "ddinstall", version: env!("CARGO_PKG_VERSION") };
     let files = files::hashes(current);
     let not_covered = NOT_COVERED.iter().map(|line| (*line).to_owned()).collect();
-    Verification { at, tool, host: HostName::of(host, facts), status, checks, ports, files, not_covered }
+    let chosen = (!choice.is_all()).then(|| choice.clone());
+    Verification { at, tool, host: HostName::of(host, facts), chosen, status, checks, ports, files, not_covered }
 }
 
 /// What the checks look at.
@@ -300,13 +303,18 @@ impl Look<'_> {
         self.reach == Reach::Agent
             && self.desired.asked.flavor().is_agent()
             && matches!(self.host.meta(agent::PROGRAM), Ok(Some(_)))
-            && self.current.units.get(AGENT_UNIT).is_some_and(UnitState::is_running)
+            && self
+                .current
+                .units
+                .get(AGENT_UNIT)
+                .is_some_and(|state| state.is_running() || !container::pids(self, state).is_empty())
     }
 }
 
 /// What the vendor's pages say is not covered (FIPS compliance page: limitations, security considerations).
 const NOT_COVERED: &[&str] = &[
     "traffic of the Agent's integrations, and whatever else ends at the Agent or starts at it beside the intake",
+    "what applications send to the Agent for the event platform and OpenLineage (evp_proxy_config, ol_proxy_config), which goes to the site directly",
     "communication between the Cluster Agent and node Agents",
     "serverless monitoring",
     "outbound communication to anything other than GovCloud (US1-FED)",

@@ -69,6 +69,11 @@ fn the_resource_converges_a_node_and_then_finds_it_up_to_date() {
     let host = Host::fresh(Suite::Bookworm).boot();
     let mut chef = Chef::new(&host);
     let before = host.quiet_tree();
+    // Without an Agent, and where none is asked for, there is nothing to check.
+    let asked = std::mem::replace(&mut chef.settings, json!({}));
+    let failed = chef.runs(&["verify"])["failed"].to_string();
+    assert!(failed.contains("there is no Datadog Agent") && failed.contains("to do: "), "{failed}");
+    chef.settings = asked;
     let done = chef.runs(&["install", "why-run"]);
     let said = done["said"].to_string();
     assert!(done["updated"] == true && said.contains("+deb [signed-by="), "{done:#}");

@@ -31,6 +31,10 @@ pub const UNITS: [&str; 4] =
 pub const SQUATTER: &str = "systemd-run -q --unit=squatter perl -MIO::Socket::INET -e \
     'my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600'";
 
+/// The same, once the proxy's package is there: it is in the way of a run's middle.
+pub const LATE_SQUATTER: &str = "systemd-run -q --unit=squatter perl -MIO::Socket::INET -e 'sleep 0.05 until -e \"/opt/datadog-fips-proxy\"; \
+    my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600'";
+
 impl Host {
     /// What the operator of a host says that is to be FIPS and CWS. A later `env` replaces a variable.
     pub fn asked(&self, args: &[&str]) -> Invocation {

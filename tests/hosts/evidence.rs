@@ -160,6 +160,15 @@ fn checks_are_chosen_and_waited_for() {
         proxy.iter().all(|id| id.starts_with("proxy.") || id == "kernel.fips")
             && !proxy.contains(&"proxy.intake".into())
     );
+    // A part proves no more than it says, in any form.
+    let part = |form: &str| host.ddinstall(&["verify", "--only", "proxy.ports", "--format", form]).run().exits(0);
+    let text = host.ddinstall(&["verify", "--only", "proxy.ports"]).run().exits(0).says("the others were not made");
+    assert!(!text.stdout.contains("sends through it") && !text.stdout.contains("CWS is on"), "{text}");
+    assert_eq!(part("json").json()["verify"]["chosen"]["only"][0], "proxy.ports");
+    assert!(part("html").says("Partial: only chosen checks were made").stdout.find("Proven").is_none());
+    let oscal = part("oscal").json();
+    let findings = oscal["assessment-results"]["results"][0]["findings"].as_array().expect("findings").clone();
+    assert!(findings.iter().all(|finding| finding["target"]["status"]["state"] == "not-satisfied"), "{findings:#?}");
     let run = host.ddinstall(&["verify", "--only", "proxy.port,nonsense"]).run().exits(2);
     assert!(
         run.stderr.contains("--only proxy.port") && run.stderr.contains("nonsense") && run.stderr.contains("--list"),

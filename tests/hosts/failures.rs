@@ -147,10 +147,7 @@ fn folders_that_cannot_be_written_are_named() {
 fn a_port_that_is_taken_in_the_middle_is_named_and_all_is_taken_back() {
     let host = existing();
     let before = state(&host);
-    host.sh(
-        "systemd-run -q --unit=squatter perl -MIO::Socket::INET -e 'sleep 0.05 until -e \"/opt/datadog-fips-proxy\"; \
-         my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600'",
-    );
+    host.sh(LATE_SQUATTER);
     let run = host.install().exits(8).says("datadog-fips-proxy");
     is_as_before(&host, &before, &run);
     host.sh("systemctl stop squatter");

@@ -2,13 +2,28 @@
 
 use super::common::*;
 use super::secrets::{files_with, no_process_shows};
-use crate::lab::{Controller, Host, KEY, Suite, Tree, USER};
+use super::state::State;
+use crate::lab::{Controller, Host, KEY, Play, Suite, Tree, USER};
 use serde_json::json;
 use std::process::Command;
 
 /// What logging in and sudo leave, whatever is run.
 pub(super) fn tree_of(host: &Host) -> Tree {
     host.quiet_tree().without(&["/var/log/lastlog", "/var/log/btmp", "/var/lib/sudo", "/run/utmp"])
+}
+
+/// What a host is, but for the program that the module puts there, and what logging in and sudo leave.
+pub(super) fn state_of(host: &Host) -> State {
+    host.state().without(&["/usr/local/bin/ddinstall", "/var/lib/sudo", "/run"])
+}
+
+/// A host under [`LATE_SQUATTER`] failed in the middle of the run: the cause is said, and all of it was taken back.
+pub(super) fn failed_in_the_middle(play: &Play, name: &str, host: &Host, before: &State) {
+    assert_eq!(play.count(name, "failed"), 1, "{}", play.output);
+    for text in ["9804", "taken back", "to do: "] {
+        assert!(play.output.contains(text), "{text}\n{}", play.output);
+    }
+    state_of(host).equals(before);
 }
 
 /// Hosts of these suites, booted side by side, as h1, h2 and so on.
@@ -47,14 +62,20 @@ fn ansible_brings_hosts_to_the_state_in_one_task() {
         assert!(host.all_requests().is_empty());
     }
 
-    // The real run, with everything that Ansible can say, and a look at all processes.
+    // The real run, with everything that Ansible can say, and a look at all processes. One host fails in its middle.
+    hosts[1].1.sh(LATE_SQUATTER);
+    let before = state_of(&hosts[1].1);
     let (play, sample) = hosts[0].1.sampling(|| controller.run(&[], &task, &["-vvv", "--diff"]));
     let play =
-        play.exits(0).each(&names, 1).says("\"binary\": \"/usr/local/bin/ddinstall\"").says("\"id\": \"proxy.ports\"");
+        play.exits(2).each(&["h1"], 1).says("\"binary\": \"/usr/local/bin/ddinstall\"").says("\"id\": \"proxy.ports\"");
+    failed_in_the_middle(&play, "h2", &hosts[1].1, &before);
     assert!(!play.output.contains(KEY), "{}", play.output);
     no_process_shows(&sample, KEY);
     assert!(sample.in_environments(KEY).is_empty(), "{:#?}", sample.in_environments(KEY));
     assert!(controller.files_with(KEY).is_empty(), "{:?}", controller.files_with(KEY));
+    hosts[1].1.sh("systemctl stop squatter");
+    let play = controller.run(&[], &task, &[]).exits(0);
+    assert_eq!((play.count("h1", "changed"), play.count("h2", "changed")), (0, 1), "{}", play.output);
     for (name, host) in &hosts {
         assert_eq!(files_with(host, KEY), [(DATADOG.to_owned(), 0o640)], "{name}");
         assert!(!host.sh("journalctl --no-pager -o verbose").contains(KEY), "{name}");
@@ -79,6 +100,17 @@ fn ansible_brings_hosts_to_the_state_in_one_task() {
     for ((_, host), before) in hosts.iter().zip(&before) {
         assert!(tree_of(host).changes_since(before).is_empty());
     }
+    an_output_that_is_no_whole_result_is_a_failure(&controller, &hosts[0].1);
+
+    // A host with another binary: that it would be replaced is a change in check mode, too.
+    let host = &hosts[0].1;
+    let sum = host.sh("sha256sum /usr/local/bin/ddinstall; echo >> /usr/local/bin/ddinstall");
+    let before = tree_of(host);
+    let put = "# put ddinstall at /usr/local/bin/ddinstall (sha256 ";
+    controller.run(&["h1"], &task, &["--check", "--diff"]).exits(0).each(&["h1"], 1).says(put);
+    assert!(tree_of(host).changes_since(&before).is_empty());
+    controller.run(&["h1"], &task, &["--diff"]).exits(0).each(&["h1"], 1).says(put);
+    assert_eq!(host.sh("sha256sum /usr/local/bin/ddinstall"), sum);
 
     // Drift on one host: that one is repaired, and its change is shown.
     let drifted = &hosts[1].1;
@@ -138,4 +170,29 @@ fn ansible_brings_hosts_to_the_state_in_one_task() {
     piped(&[], format!("x: '{}'", "y".repeat(2 << 20))).exits(2).says("larger than 1 MiB");
     let run = piped(&[], format!("api_key: {KEY}\n\tx: 1\n")).exits(2).says("--file -");
     assert!(!run.stdout.contains(KEY) && !run.stderr.contains(KEY), "{run}");
+}
+
+/// Runs that were killed before they said anything, or while they did; and one whose end is not what it said.
+fn an_output_that_is_no_whole_result_is_a_failure(controller: &Controller, host: &Host) {
+    let real = "/usr/local/bin/ddinstall \"$@\"";
+    let cases = [
+        ("ddinstall", "/opt/killed", "kill -9 $$".to_owned(), "install did not come to its end (exit code 137)"),
+        ("ddinstall", "/opt/cut", format!("{real} | head -c 2000; kill -9 $$"), "install did not come to its end"),
+        ("ddinstall", "/opt/other", format!("{real}; exit 7"), "install did not come to its end (exit code 7)"),
+        ("ddinstall_facts", "/opt/other", format!("{real}; exit 7"), "verify did not come to its end (exit code 7)"),
+    ];
+    let tasks = cases.iter().map(|(module, path, text, _)| {
+        host.write(path, format!("#!/bin/sh\n[ $1 != plan ] || exec {real}\n{text}\n"), "root:root", 0o755);
+        let asked = controller.asked(json!({"source": "", "path": path}));
+        let mut task = controller.task(module, asked, json!({}))["tasks"][0].clone();
+        task["ignore_errors"] = json!(true);
+        task
+    });
+    let mut play = controller.task("ddinstall", json!({}), json!({}));
+    play["tasks"] = tasks.collect();
+    let play = controller.run(&["h1"], &play, &["--diff"]).exits(0);
+    for (_, path, _, says) in &cases {
+        assert!(play.output.contains(says), "{path}: {says}\n{}", play.output);
+    }
+    assert_eq!(play.count("h1", "ignored"), 4, "{}", play.output);
 }

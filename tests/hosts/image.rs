@@ -206,7 +206,18 @@ fn example(suite: Suite, cws: bool) {
     assert!(container.log().contains("DD_API_KEY is not set"), "{}", container.log());
 
     host.forget_requests();
-    container.start(&host, &[("DD_API_KEY", KEY), ("DD_ENV", "lab")]);
+    let password = "c4n4ry-5ecret";
+    let address = format!("http://lab:{password}@proxy.test:3128");
+    container.start(
+        &host,
+        &[
+            ("DD_API_KEY", KEY),
+            ("DD_ENV", "lab"),
+            ("DD_APP_KEY", password),
+            ("DD_REPO_PROXY", &address),
+            ("HTTPS_PROXY", &address),
+        ],
+    );
     let verified = container.wait_until(&["ddinstall", "verify", "--profile", "container"]);
     for line in ["all 16 of them", "datadog-fips-proxy runs: process", "datadog-agent runs: process", "HTTP 403"] {
         assert!(verified.stdout.contains(line), "{line}\n{verified}");
@@ -215,7 +226,12 @@ fn example(suite: Suite, cws: bool) {
     assert_eq!(host.requests(suite.repository_host()), [""; 0], "packages are there");
     assert!(!container.exec(&["test", "-e", INCOMPLETE]).exits(1).stdout.contains(KEY));
     assert!(!container.log().contains(KEY));
-    // Its processes do not have the key in their environment, nor root's rights.
+    // Its processes have neither key nor password in their environment, nor root's rights.
+    let environments = container.environments();
+    for line in ["sh: DD_ENV=lab", "haproxy: DD_ENV=lab", "agent: DD_ENV=lab"] {
+        assert!(environments.contains(line), "{line}\n{environments}");
+    }
+    assert!(!environments.contains(KEY) && !environments.contains(password), "{environments}");
     let script = "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -q haproxy && stat -c %U $p; done; true";
     assert_eq!(container.exec(&["sh", "-c", script]).exits(0).stdout.lines().next(), Some("dd-agent"));
     assert!(host.requests("metrics.agent.ddog-gov.com").iter().any(|line| line.contains("key=given")));

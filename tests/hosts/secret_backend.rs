@@ -46,7 +46,7 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
     };
     let good = r#"print '{"a": {"value": "canary-1"}, "b": {"value": "canary-2", "error": null}}';"#;
     // Name, program, what is said of it, and of the handle `a`.
-    let cases: [(&str, String, &str, &str); 20] = [
+    let cases: [(&str, String, &str, &str); 21] = [
         ("good", perl(good), "2 of 2 resolved", "resolved    a"),
         ("hang", perl("sleep 600;"), "did not end within 1 s", "unanswered  a"),
         (
@@ -88,8 +88,15 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
         (
             "extra",
             perl(r#"print '{"a": {"value": "canary-1"}, "b": {"value": "canary-2"}, "z": {"value": "canary-3"}}';"#),
-            "what nobody asked for: z",
+            "answers that nobody asked for: 1",
             "resolved    a",
+        ),
+        // The value for the handle, and the handle for the value.
+        (
+            "swapped",
+            perl(r#"print '{"canary-1": {"value": "a"}, "canary-2": {"value": "b"}}';"#),
+            "answers that nobody asked for: 2",
+            "missing     a",
         ),
         ("nul", perl(r#"print "{\"a\": {\"value\": \"canary\0\"}}";"#), "it is no JSON, at byte", "unanswered  a"),
         (
@@ -138,6 +145,12 @@ fn helpers_that_misbehave_are_reported_in_time_and_leave_no_process() {
     // Many processes at once, all in sessions of their own.
     let bomb = host.helper("bomb", &perl("for (1 .. 300) { next if fork; POSIX::setsid(); sleep 600 } sleep 600;"));
     let run = host.secrets(&["test", "--command", &bomb, "--timeout", "1", "a"]).exits(9);
+    assert_eq!(host.command(&["pgrep", "-u", "dd-agent", "-l"]).run().stdout, "", "{run}");
+    // Nor does one stay where its end cannot be had: whoever called us ignores the ends of children.
+    let ignoring = ["perl", "-e", "$SIG{CHLD} = 'IGNORE'; exec @ARGV", "ddinstall", "secrets", "test"];
+    let run =
+        host.command(&[&ignoring[..], &["--command", "/opt/helpers/holds", "--timeout", "1", "a"]].concat()).run();
+    assert_ne!(run.status, Some(0), "{run}");
     assert_eq!(host.command(&["pgrep", "-u", "dd-agent", "-l"]).run().stdout, "", "{run}");
     // Standard error is shown on request, and a value in it never.
     let shown =

@@ -115,6 +115,45 @@ fn a_host_without_the_agent_is_not_proven() {
     host.changed_nothing_since(&tree);
 }
 
+/// Files that nobody asked for send past the proxy as others do, and say what a host of another tool's is meant to be.
+#[test]
+fn what_stands_in_files_of_others_counts() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let without_cws = [("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "false")];
+    let install = without_cws.iter().fold(host.asked(&["install"]), |run, (name, value)| run.env(name, value));
+    install.run().exits(0);
+    host.verify().exits(0);
+    let write = |path: &str, text: &str| host.write(path, text, "root:dd-agent", 0o640);
+    for (path, text, check) in [
+        (SYSPROBE, "discovery:\n  enabled: \"true\"\n", "bypass.products"),
+        (SECURITY, "compliance_config:\n  endpoints:\n    additional_endpoints: [{host: x}]\n", "bypass.endpoints"),
+    ] {
+        write(path, text);
+        host.verify().fails(check);
+        host.sh(&format!("rm {path}"));
+    }
+    let first = host.read(DATADOG);
+    host.write(DATADOG, format!("{first}\ncontainer_image:\n  enabled: 'yes'\n"), "dd-agent:dd-agent", 0o640);
+    host.verify().fails("bypass.products");
+    host.write(DATADOG, first, "dd-agent:dd-agent", 0o640);
+    // Nobody has said on this host what it is to be: its files do.
+    host.sh("rm -r /var/lib/ddinstall");
+    write(
+        SYSPROBE,
+        "runtime_security_config:\n  enabled: true\n  activity_dump:\n    enabled: false\ndiscovery:\n  enabled: false\n",
+    );
+    write(SECURITY, "runtime_security_config:\n  enabled: true\n");
+    let json = host.ddinstall(&["verify", "--format", "json"]).run().json();
+    let ids: Vec<&str> =
+        json["verify"]["checks"].as_array().expect("checks").iter().filter_map(|c| c["id"].as_str()).collect();
+    for id in ["proxy.ports", "cws.kernel", "unit.datadog-agent-sysprobe"] {
+        assert!(ids.contains(&id), "{id}: {ids:?}");
+    }
+    // The proxy's password in a value that was asked for is shown by nobody.
+    let run = host.ddinstall(&["verify", "--details"]).env("DD_PROXY_HTTPS", "http://u:hunter22@proxy:3128").run();
+    assert!(!run.stdout.contains("hunter22"), "{run}");
+}
+
 #[test]
 fn verify_writes_nothing_and_says_the_same_in_words() {
     let host = Host::fresh(Suite::Bookworm).boot();

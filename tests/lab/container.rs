@@ -39,6 +39,12 @@ impl Container {
         self.script(&[&["exec", &self.folder()], args].concat(), &[])
     }
 
+    /// The environments of its processes, read out here: a line is `haproxy: DD_ENV=lab`.
+    #[track_caller]
+    pub fn environments(&self) -> String {
+        self.script(&["environments", &self.folder()], &[]).exits(0).stdout
+    }
+
     /// Sends a signal to its first process, and returns the exit code of that.
     #[track_caller]
     pub fn stop(&self, signal: &str) -> String {

@@ -9,6 +9,7 @@
 #   container.sh start NAME IMAGE FOLDER [VARIABLE…]
 #                                  runs it, with these variables of our environment; returns when its first process runs
 #   container.sh exec FOLDER COMMAND…     runs a command in it
+#   container.sh environments FOLDER      prints the environments of its processes, each line after a process's name
 #   container.sh stop FOLDER SIGNAL       sends it a signal, waits for its end, and prints its exit code
 #   container.sh mount IMAGE COMMAND…     runs a command in the image's root, out here
 #   container.sh remove IMAGE [FOLDER]    ends it, and removes it
@@ -135,6 +136,15 @@ command=${1:-}
 case "$command" in
     build | bud | size | start | run | builder) "$command" "$@" ;;
     exec) exec crun --root "$1/crun" exec "$(id "$1")" "${@:2}" ;;
+    environments)
+        first=$(crun --root "$1/crun" state "$(id "$1")" | perl -ne 'print $1 if /"pid": (\d+)/')
+        for process in /proc/[0-9]*; do
+            # It may be gone by now.
+            [ "$(readlink "$process/ns/pid")" = "$(readlink "/proc/$first/ns/pid")" ] || continue
+            name=$(cat "$process/comm" 2> /dev/null) || continue
+            tr '\0' '\n' 2> /dev/null < "$process/environ" | sed "s|^|$name: |"
+        done
+        ;;
     stop)
         crun --root "$1/crun" kill "$(id "$1")" "$2"
         for ((i = 0; i < 600; i++)); do
@@ -155,5 +165,5 @@ case "$command" in
         [ -z "${2:-}" ] || [ -z "$(id "$2" 2> /dev/null)" ] || "$0" stop "$2" KILL > /dev/null || true
         builder rmi "localhost/$1" > /dev/null 2>&1 || true
         ;;
-    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

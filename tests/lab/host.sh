@@ -234,15 +234,16 @@ alive() {
 # All processes stop at the same instant, and each has its SIGKILL before any goes on: none sees the death of another and
 # takes it for a failure.
 pull_the_plug() {
-    local group i
+    local group pids i
     group=$(control_groups)/ddlab-$1
     if { echo 1 > "$group/cgroup.freeze"; } 2> /dev/null; then
         for ((i = 0; i < 100; i++)); do
             ! grep -qx 'frozen 1' "$group/cgroup.events" || break
             sleep 0.01
         done
-        # Older kernels kill the first process of the name space alone, which takes all others along.
-        { echo 1 > "$group/cgroup.kill"; } 2> /dev/null || true
+        # Not by cgroup.kill: kernels that have it may kill what the next boot begins in groups of the same name.
+        mapfile -t pids < <(find "$group" -name cgroup.procs -exec cat {} + 2> /dev/null)
+        kill -KILL "${pids[@]}" 2> /dev/null || true
     fi
     kill -KILL "$2" 2> /dev/null || true
     # The group must thaw for the next boot.

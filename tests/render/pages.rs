@@ -281,6 +281,7 @@ spec:
             - {{name: fips-proxy-cfg, mountPath: /etc/datadog-fips-proxy}}
       volumes:
         - {{name: fips-proxy-cfg, configMap: {{name: datadog-fips-config}}}}
+        - {{name: sysprobe-config, configMap: {{name: datadog-system-probe-config}}}}
         - {{name: sysprobe-socket-dir, emptyDir: {{}}}}
 {volumes}"
     )

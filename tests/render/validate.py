@@ -25,7 +25,7 @@ VENDORED = pathlib.Path(check_jsonschema.__file__).parent / "builtin_schemas/ven
 COMPOSE = json.loads(VENDORED.read_text())
 COMPOSE = jsonschema.validators.validator_for(COMPOSE)(COMPOSE)
 VALUES = dict(
-    line.split() for line in (HERE / "helm-values.txt").read_text().splitlines() if line and not line.startswith("#")
+    line.split()[:2] for line in (HERE / "helm-values.txt").read_text().splitlines() if line and not line.startswith("#")
 )
 TYPES = {"string": str, "bool": bool, "int": int}
 # Flags of docker run, and how many values each takes.

@@ -41,7 +41,8 @@ module DdinstallCookbook
     # The checks that do not hold, a line each.
     def failures
       document, code = run('verify')
-      raise Failed, words(document, code) unless [0, VERIFICATION_FAILED].include?(code)
+      # Without an Agent there is nothing to check: that alone is said.
+      raise Failed, words(document, code) if document['error'] || ![0, VERIFICATION_FAILED].include?(code)
 
       bad = document.dig('verify', 'checks').reject { |check| %w[pass skipped warn].include?(check['status']) }
       bad.map { |check| "#{check['id']}: #{check['seen']} (#{check['hint']})" }

@@ -62,7 +62,6 @@ fn container(name: &str, place: &Place) -> Container {
         mounts: place.items("volumes").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(port).collect(),
         read_only_root: None,
-        escalates: !options.iter().any(|(text, _)| text.starts_with("no-new-privileges")),
         network: place.text("network_mode").map(str::to_owned),
     }
 }

@@ -90,7 +90,6 @@ fn container(task: &Place, place: &Place) -> Container {
             .map(|(n, _)| n)
             .collect(),
         read_only_root: None,
-        escalates: true,
         network: None,
     }
 }

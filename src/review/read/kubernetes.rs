@@ -1,5 +1,7 @@
 //! Pods, and what makes pods; ConfigMaps with the Agent's files.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::config::yaml::{self, Value};
 
 use super::super::capabilities::{Platform, Role};
@@ -18,6 +20,9 @@ const PODS: [(&str, &str); 8] = [
     ("CronJob", "spec/jobTemplate/spec/template/spec"),
 ];
 
+/// What the Agent's files in each ConfigMap say, as `path` to text.
+pub type Settings = BTreeMap<String, Vec<(String, String)>>;
+
 /// The objects of a document: itself, or the items of a List.
 pub fn objects(document: &Value) -> Vec<Place<'_>> {
     let root = Place::root(document);
@@ -29,11 +34,11 @@ pub fn objects(document: &Value) -> Vec<Place<'_>> {
 }
 
 /// The pods with a part of the Agent in a document.
-pub fn workloads(document: &Value, number: usize, settings: &[(String, String)]) -> Vec<Workload> {
+pub fn workloads(document: &Value, number: usize, settings: &Settings) -> Vec<Workload> {
     objects(document).iter().filter_map(|object| workload(object, number, settings)).collect()
 }
 
-fn workload(object: &Place, document: usize, settings: &[(String, String)]) -> Option<Workload> {
+fn workload(object: &Place, document: usize, settings: &Settings) -> Option<Workload> {
     let kind = object.text("kind")?;
     let (_, path) = PODS.iter().find(|(known, _)| *known == kind)?;
     let pod = object.get(path)?;
@@ -45,6 +50,9 @@ fn workload(object: &Place, document: usize, settings: &[(String, String)]) -> O
         return None;
     }
     let name = object.text("metadata/name").unwrap_or("without a name");
+    let mut sources = pod.items("volumes");
+    sources.extend(pod.items("volumes").iter().flat_map(|volume| volume.items("projected/sources")));
+    let mounted: BTreeSet<&str> = sources.iter().filter_map(|source| source.text("configMap/name")).collect();
     Some(Workload {
         document,
         platform: Platform::Kubernetes,
@@ -56,7 +64,7 @@ fn workload(object: &Place, document: usize, settings: &[(String, String)]) -> O
         host_ipc: pod.flag("hostIPC"),
         shares_loopback: Some(true),
         containers,
-        settings: settings.to_vec(),
+        settings: mounted.iter().filter_map(|name| settings.get(*name)).flatten().cloned().collect(),
     })
 }
 
@@ -110,24 +118,22 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
         mounts: place.items("volumeMounts").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(|port| port.int("containerPort")).map(|(n, _)| n).collect(),
         read_only_root: role.sends().then(|| context.flag("readOnlyRootFilesystem").on),
-        escalates: context.get("allowPrivilegeEscalation").is_none() || context.flag("allowPrivilegeEscalation").on,
         network: None,
     }
 }
 
-/// Settings of the Agent in a ConfigMap that holds system-probe.yaml or another of its files.
-pub fn settings(document: &Value) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+/// Settings of the Agent in ConfigMaps that hold system-probe.yaml or another of its files.
+pub fn settings(document: &Value, into: &mut Settings) {
     for object in objects(document).iter().filter(|object| object.text("kind") == Some("ConfigMap")) {
+        let found = into.entry(object.text("metadata/name").unwrap_or("").to_owned()).or_default();
         for (name, file) in object.entries("data") {
             let agents = ["datadog.yaml", "system-probe.yaml", "security-agent.yaml"].contains(&name);
             let Some(text) = file.value.as_str().filter(|_| agents) else { continue };
             if let Ok(document) = yaml::load(text.as_bytes()) {
-                flatten("", document.root(), &mut found);
+                flatten("", document.root(), found);
             }
         }
     }
-    found
 }
 
 fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {

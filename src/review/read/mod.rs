@@ -3,6 +3,7 @@
 pub mod compose;
 pub mod ecs;
 pub mod kubernetes;
+mod options;
 pub mod run;
 
 use crate::config::yaml::Value;

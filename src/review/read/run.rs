@@ -7,6 +7,7 @@ use crate::config::templates::shell as quoted;
 use crate::config::yaml::places::{Change, apply, token};
 use crate::config::yaml::{Refusal, Value};
 
+use super::options::{Given, Word, given, is_off, volume};
 use super::{Place, written};
 
 /// A value of the made-up Compose file, and where it stands.
@@ -27,46 +28,22 @@ pub struct Made {
     pub editable: bool,
 }
 
-/// Options of `docker run` that take no value.
-const SWITCHES: [&str; 12] = [
-    "--detach",
-    "--interactive",
-    "--tty",
-    "--rm",
-    "--privileged",
-    "--init",
-    "--read-only",
-    "--publish-all",
-    "--no-healthcheck",
-    "--oom-kill-disable",
-    "--quiet",
-    "--sig-proxy",
-];
-
 /// Options of `docker run`, and keys of Compose: a list or a value.
-const OPTIONS: [(&str, &str, bool); 16] = [
-    ("--cap-add", "cap_add", true),
-    ("--cap-drop", "cap_drop", true),
-    ("--volume", "volumes", true),
-    ("-v", "volumes", true),
-    ("--security-opt", "security_opt", true),
-    ("--publish", "ports", true),
-    ("-p", "ports", true),
-    ("--env-file", "env_file", true),
-    ("--pid", "pid", false),
-    ("--ipc", "ipc", false),
-    ("--cgroupns", "cgroup", false),
-    ("--network", "network_mode", false),
-    ("--net", "network_mode", false),
-    ("--user", "user", false),
-    ("-u", "user", false),
-    ("--name", "container_name", false),
+const OPTIONS: [(&str, &str, bool); 13] = [
+    ("cap-add", "cap_add", true),
+    ("cap-drop", "cap_drop", true),
+    ("volume", "volumes", true),
+    ("mount", "volumes", true),
+    ("security-opt", "security_opt", true),
+    ("publish", "ports", true),
+    ("env-file", "env_file", true),
+    ("pid", "pid", false),
+    ("ipc", "ipc", false),
+    ("cgroupns", "cgroup", false),
+    ("network", "network_mode", false),
+    ("net", "network_mode", false),
+    ("user", "user", false),
 ];
-
-struct Word {
-    text: String,
-    range: Range<usize>,
-}
 
 /// Whether the text holds a `docker run` command.
 pub fn is_command(text: &str) -> bool {
@@ -88,7 +65,7 @@ pub fn commands(text: &str) -> Result<Made, Refusal> {
             && docker < run
             && run <= docker + 2
         {
-            made.command(text, &words[run + 1..]);
+            made.command(text, &words[run + 1..])?;
         }
         at = end;
     }
@@ -102,57 +79,37 @@ impl Made {
         self.spots.push(Spot { pointer, line, range });
     }
 
-    fn command(&mut self, text: &str, words: &[Word]) {
-        let value_of = |flag: &str| {
-            let at = words.iter().position(|word| word.text == flag)?;
-            words.get(at + 1).map(|word| word.text.clone())
-        };
-        let name = words.iter().find_map(|word| word.text.strip_prefix("--name=").map(str::to_owned));
+    fn command(&mut self, text: &str, words: &[Word]) -> Result<(), Refusal> {
+        let (options, image) = given(text, words)?;
+        let name = options.iter().rev().find(|option| option.name == "name").and_then(|option| option.value.clone());
         let count = self.data.at("/services").map_or(0, |services| services.entries().len());
-        let name = name.or_else(|| value_of("--name")).unwrap_or_else(|| format!("container-{}", count + 1));
+        let name = name.unwrap_or_else(|| format!("container-{}", count + 1));
         let service = format!("/services/{}", token(&name));
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        let mut n = 0;
-        while let Some(word) = words.get(n) {
-            if !word.text.starts_with('-') {
-                self.put(format!("{service}/image"), Value::Str(word.text.clone()), text, word.range.clone());
-                break;
-            }
-            n += 1;
-            let (flag, glued) = match word.text.split_once('=') {
-                Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
-                _ => (word.text.as_str(), None),
-            };
-            let short = !flag.starts_with("--") && flag[1..].chars().all(|c| "ditP".contains(c));
-            if SWITCHES.contains(&flag) || short {
-                let on = glued.as_deref() != Some("false");
-                let key = match flag {
-                    "--privileged" => "privileged",
-                    "--read-only" => "read_only",
-                    _ => continue,
-                };
-                self.put(format!("{service}/{key}"), Value::Bool(on), text, word.range.clone());
-                continue;
-            }
-            let mut range = word.range.clone();
-            let value = match glued {
-                Some(value) => value,
-                None => {
-                    let Some(next) = words.get(n) else { break };
-                    range.end = next.range.end;
-                    n += 1;
-                    next.text.clone()
+        for Given { name, value, range } in options {
+            let value = match (name, value) {
+                ("privileged" | "read-only", value) => {
+                    let on = !value.is_some_and(|value| is_off(&value));
+                    self.put(format!("{service}/{}", name.replace('-', "_")), Value::Bool(on), text, range);
+                    continue;
                 }
+                ("name", Some(value)) => {
+                    self.put(format!("{service}/container_name"), Value::Str(value), text, range);
+                    continue;
+                }
+                ("env", Some(value)) => {
+                    let (name, value) = match value.split_once('=') {
+                        Some((name, value)) => (name.to_owned(), literal(value)),
+                        None => (value, Value::Null),
+                    };
+                    self.put(format!("{service}/environment/{}", token(&name)), value, text, range);
+                    continue;
+                }
+                ("mount", Some(value)) => volume(&value),
+                (_, value) => value,
             };
-            if matches!(flag, "-e" | "--env") {
-                let (name, value) = match value.split_once('=') {
-                    Some((name, value)) => (name.to_owned(), literal(value)),
-                    None => (value, Value::Null),
-                };
-                self.put(format!("{service}/environment/{}", token(&name)), value, text, range);
-                continue;
-            }
-            let Some((_, key, list)) = OPTIONS.iter().find(|(known, ..)| *known == flag) else { continue };
+            let known = OPTIONS.iter().find(|(known, ..)| *known == name);
+            let (Some((_, key, list)), Some(value)) = (known, value) else { continue };
             if !list {
                 self.put(format!("{service}/{key}"), Value::Str(value), text, range);
                 continue;
@@ -171,6 +128,10 @@ impl Made {
             let line = 1 + text[..range.start].matches('\n').count();
             self.spots.push(Spot { pointer: format!("{service}/{key}/{at}"), line, range });
         }
+        if let Some(word) = image.and_then(|image| words.get(image)) {
+            self.put(format!("{service}/image"), Value::Str(word.text.clone()), text, word.range.clone());
+        }
+        Ok(())
     }
 
     /// The line of a place, or of the innermost one around it.
@@ -225,7 +186,11 @@ impl Made {
         let spot = self.spots.iter().find(|spot| spot.pointer == *pointer && !is_push);
         let flag = value.map(|value| flag(pointer, value).ok_or_else(none)).transpose()?;
         let (range, new) = match (spot, flag) {
-            (Some(spot), Some(flag)) if !flag.is_empty() => (spot.range.clone(), flag),
+            (Some(spot), Some(flag)) if !flag.is_empty() => {
+                // Short switches may stand before it in the same word.
+                let gap = if text[..spot.range.start].ends_with(char::is_whitespace) { "" } else { " " };
+                (spot.range.clone(), format!("{gap}{flag}"))
+            }
             (Some(_), _) => return self.remove(text, pointer).ok_or_else(none),
             (None, Some(flag)) => {
                 let service: Vec<&str> = pointer.split('/').take(3).collect();
@@ -268,7 +233,7 @@ fn flag(pointer: &str, value: &Value) -> Option<String> {
             let (option, ..) = OPTIONS.iter().find(|(_, known, _)| *known == key)?;
             // Compose joins the network of a service, docker that of a container.
             let value = written(value).replacen("service:", "container:", 1);
-            Some(format!("{option} {}", quoted(&value)))
+            Some(format!("--{option} {}", quoted(&value)))
         }
     }
 }

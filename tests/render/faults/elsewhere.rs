@@ -260,6 +260,25 @@ pub const FAULTS: &[Fault] = &[
         "fips-bypass",
         "        enabled: true\n    compliance",
     ),
+    ("remote-configuration", Helm, &[Cut("remoteConfiguration:\n", "agents:\n")], "fips-bypass-default", "registry:"),
+    (
+        "remote-configuration-below-datadog",
+        Helm,
+        &[
+            Cut("remoteConfiguration:\n", "agents:\n"),
+            To("datadog:\n", "datadog:\n  remoteConfiguration:\n    enabled: true\n"),
+        ],
+        "fips-bypass",
+        "    enabled: true",
+    ),
+    (
+        "container-images",
+        Helm,
+        &[Cut("  containerImageCollection:\n", "  containerLifecycle:\n")],
+        "fips-bypass-default",
+        "datadog:\n",
+    ),
+    ("container-lifecycle", Helm, &[Cut("  containerLifecycle:\n", "  sbom:\n")], "fips-bypass-default", "datadog:\n"),
     ("site", Helm, &[To("site: \"ddog-gov.com\"", "site: \"datadoghq.com\"")], "fips-site", "site: \"datadoghq.com\""),
     (
         "switch-as-text",

@@ -26,12 +26,16 @@ class ActionModule(RemoteAction):
             else:
                 commands = [install]
             found, raw, put = self.ddinstall(options, commands, settings, keep=not self._task.check_mode)
-            result.update(self.finished(found, raw))
+            result.update(self.finished(found, raw, commands[-1].split()[0]))
+            changes = []
             if put:
                 result['binary'] = options['path']
                 result['changed'] = True
-            if self._task.diff and found:
-                result['diff'] = [{'prepared': prepared(step)} for step in found[0].get('steps') or []]
+                changes.append('# put ddinstall at %s (sha256 %s)\n' % (options['path'], put))
+            if self._task.diff:
+                planned = [document for document in found if document['command'] == 'plan']
+                changes.extend(prepared(step) for document in planned for step in document.get('steps') or [])
+                result['diff'] = [{'prepared': change} for change in changes]
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         return result

@@ -27,8 +27,9 @@ class ActionModule(RemoteAction):
         try:
             options, settings = self.options(SPECIFICATION)
             found, raw, dummy = self.ddinstall(options, ['verify --format json'], settings, keep=False)
-            answer = self.finished(found, raw)
-            if answer.get('failed') and not found:
+            answer = self.finished(found, raw, 'verify')
+            if 'rc' in answer:
+                # It did not come to its end.
                 result.update(answer)
                 return result
             document = found[-1]

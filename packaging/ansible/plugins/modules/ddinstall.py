@@ -53,7 +53,7 @@ extends_documentation_fragment:
   - ddinstall.ddinstall.settings
 attributes:
   check_mode:
-    description: Runs C(ddinstall plan), which writes nothing.
+    description: Runs C(ddinstall plan), which writes nothing. That ddinstall would be put at O(path) is a change, too.
     support: full
   diff_mode:
     description: Shows each file's change as a unified diff, without secrets.
@@ -94,8 +94,8 @@ EXAMPLES = r'''
 
 RETURN = r'''
 binary:
-  description: Where ddinstall was put, if it was.
-  returned: when it was put there
+  description: Where ddinstall was put, or would be put in check mode.
+  returned: when none was there, or another one
   type: str
   sample: /usr/local/bin/ddinstall
 steps:

@@ -147,7 +147,7 @@ class RemoteAction(ActionBase):
         return options, settings
 
     def ddinstall(self, options, commands, settings, keep):
-        """Runs commands of ddinstall in one go; their documents, the last one's exit code, and whether it was put there.
+        """Runs commands of ddinstall in one go; their documents, what the shell said, and the sum of a binary it put there.
 
         With `keep`, a binary that is missing or another one is put in its place; without, it is gone after this."""
         path = options['path']
@@ -164,10 +164,10 @@ class RemoteAction(ActionBase):
             result = self._stdin(begin + 'exec "$b" %s --file -' % commands[0], line)
         else:
             result = self._stdin(begin + 'IFS= read -r s; ' + each(commands), line)
-        put = result['rc'] == NEEDED and 'ddinstall-needed' in result['stdout']
-        if put:
-            result = self._put(options, source, result['stdout'], commands, line, keep)
-        return documents(result['stdout']), result, put and keep
+        put = None
+        if result['rc'] == NEEDED and 'ddinstall-needed' in result['stdout']:
+            result, put = self._put(options, source, result['stdout'], commands, line, keep)
+        return documents(result['stdout']), result, put
 
     def _put(self, options, source, answer, commands, line, keep):
         machine = answer.split('ddinstall-needed', 1)[1].split()[0]
@@ -192,7 +192,7 @@ class RemoteAction(ActionBase):
         result = self._stdin(shell + each(commands), line + payload)
         if result['rc'] == NOT_PUT:
             raise AnsibleActionFail('ddinstall could not be put on this host: %s' % (said(result) or 'no words'))
-        return result
+        return result, source.sums[machine]
 
     def _stdin(self, shell, data):
         """Runs a shell text with data on its standard input."""
@@ -210,15 +210,19 @@ class RemoteAction(ActionBase):
         name = shlex.quote(file)
         return self._low_level_execute_command('exec <%s && rm -f %s || exit 98; %s' % (name, name, shell))
 
-    def finished(self, found, result):
-        """The last document, as the result of the task; without one, a failure."""
-        if not found or not isinstance(found[-1], dict):
+    def finished(self, found, result, command):
+        """The document of the last command, as the result of the task; a failure where that did not come to its end."""
+        document = found[-1] if found else {}
+        code = result['rc']
+        if document.get('command') != command or document.get('exit_code') != code:
+            # What an installation that was killed has changed, nobody knows.
+            changed = command == 'install' and not 0 <= code < 128
             text = hidden(said(result), self._secrets)
-            return dict(failed=True, changed=False, rc=result['rc'], msg='ddinstall said nothing that can be read: ' + text)
-        document = found[-1]
+            return dict(failed=True, changed=changed, rc=code,
+                        msg='ddinstall %s did not come to its end (exit code %s): %s' % (command, code, text or 'no words'))
         answer = dict((key, document[key]) for key in ('changed', 'steps', 'notes', 'verify', 'seconds', 'proof')
                       if key in document)
-        answer['exit_code'] = document.get('exit_code', result['rc'])
+        answer['exit_code'] = code
         answer['ddinstall'] = document.get('ddinstall')
         error = document.get('error')
         if error:
@@ -232,13 +236,15 @@ def each(commands):
 
 
 def documents(text):
-    """The JSON documents in an output that may begin with the words of a login shell."""
+    """The documents of ddinstall in an output that may begin with the words of a login shell, or be cut off."""
     decoder = json.JSONDecoder()
     found, at = [], text.find('{')
     while at >= 0:
         try:
             document, end = decoder.raw_decode(text, at)
-            found.append(document)
+            # What is inside one that was cut off has neither.
+            if 'format' in document and 'command' in document:
+                found.append(document)
         except ValueError:
             end = at + 1
         at = text.find('{', end)

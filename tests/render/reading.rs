@@ -1,0 +1,219 @@
+//! How documents are read: what decides where a file and a variable differ, what a text is, and how a command is split.
+
+use ddinstall::review::{Kind, Review, mended, review};
+
+use super::{folder, run};
+
+fn read(text: &str) -> Review {
+    review(text.as_bytes()).unwrap_or_else(|why| panic!("{why:?}\n{text}"))
+}
+
+/// The containers that a rule names, by the beginning of what it says.
+fn named(text: &str, rule: &str) -> Vec<String> {
+    let found = read(text).findings;
+    let of = found.iter().filter(|finding| finding.rule == rule);
+    of.filter_map(|finding| finding.what.split(':').next()).map(str::to_owned).collect()
+}
+
+/// A pod with a file of the Agent; `volume` mounts it.
+fn pod(file: &str, text: &str, volume: &str, agent: &str, other: &str, variable: &str) -> String {
+    let variable = match variable.split_once('=') {
+        Some((name, value)) => format!("[{{name: {name}, value: \"{value}\"}}]"),
+        None => "[]".to_owned(),
+    };
+    format!(
+        "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+data:
+  {file}: |
+    {text}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: agent}}
+spec:
+  containers:
+    - {{name: agent, image: datadog/agent:7, env: {agent}}}
+    - {{name: {other}, image: datadog/agent:7, env: {variable}}}
+  volumes: [{volume}]
+"
+    )
+}
+
+const MOUNTED: &str = "{name: settings, configMap: {name: settings}}";
+const ON: &str = "[{name: DD_FIPS_ENABLED, value: \"true\"}, {name: DD_FIPS_HTTPS, value: \"false\"}]";
+
+#[test]
+fn a_container_takes_its_variable_and_the_mounted_file_where_it_has_none() {
+    let fips = |on: &str, volume: &str, agent: &str, trace: &str| {
+        let text = format!("fips: {{enabled: {on}, https: false}}");
+        named(&pod("datadog.yaml", &text, volume, agent, "trace-agent", trace), "fips-partial")
+    };
+    let off = "DD_FIPS_ENABLED=false";
+    assert_eq!(fips("true", MOUNTED, "[]", off), ["trace-agent"]);
+    assert_eq!(fips("true", MOUNTED, ON, off), ["trace-agent"]);
+    assert_eq!(fips("false", MOUNTED, ON, ""), ["trace-agent"]);
+    assert_eq!(fips("true", "", ON, ""), ["trace-agent"]);
+    assert_eq!(fips("true", MOUNTED, ON, ""), [""; 0]);
+    assert_eq!(fips("true", "{name: all, projected: {sources: [{configMap: {name: settings}}]}}", ON, ""), [""; 0]);
+
+    let cws = |on: &str, agent: &str, probe: &str| {
+        let text = format!("runtime_security_config: {{enabled: {on}}}");
+        named(&pod("system-probe.yaml", &text, MOUNTED, agent, "system-probe", probe), "cws-partial")
+    };
+    let enabled = "DD_RUNTIME_SECURITY_CONFIG_ENABLED";
+    let agent = format!("[{{name: {enabled}, value: \"true\"}}]");
+    assert_eq!(cws("true", "[]", &format!("{enabled}=false")), ["system-probe"]);
+    assert_eq!(cws("false", &agent, ""), ["system-probe"]);
+    assert_eq!(cws("true", &agent, ""), [""; 0]);
+}
+
+/// A file's own word on HTTPS counts for its containers, and another container's does not.
+#[test]
+fn the_files_word_on_https_counts_where_a_container_says_nothing() {
+    let https = |https: &str| {
+        let text = format!("fips: {{enabled: true, https: {https}}}");
+        named(&pod("datadog.yaml", &text, MOUNTED, ON, "trace-agent", ""), "fips-https")
+    };
+    assert_eq!(https("true"), ["trace-agent"]);
+    assert_eq!(https("false"), [""; 0]);
+}
+
+/// What the chart turns on by itself and would go past the proxy: the values that helm-values.txt marks.
+#[test]
+fn what_the_chart_has_on_by_default_is_asked_for() {
+    let list = include_str!("helm-values.txt");
+    let marked: Vec<&str> = list.lines().filter_map(|line| line.strip_suffix(" bool on")).collect();
+    assert_eq!(marked.len(), 5, "{marked:?}");
+    let least = "fips: {enabled: true}\ndatadog: {securityAgent: {runtime: {enabled: true}}}\n";
+    let places = |text: &str, rule: &str| -> Vec<String> {
+        let found = read(text).findings;
+        found.iter().filter(|f| f.rule == rule).map(|f| f.at[1..].replace('/', ".")).collect()
+    };
+    let mut found = places(least, "fips-bypass-default");
+    found.sort();
+    let mut expected = marked.clone();
+    expected.sort();
+    assert_eq!(found, expected);
+    for name in marked {
+        let mut value = "true".to_owned();
+        for key in name.rsplit('.') {
+            value = format!("{{{key}: {value}}}");
+        }
+        let text = match name.strip_prefix("datadog.") {
+            Some(_) => format!("fips: {{enabled: true}}\n{}", &value[1..value.len() - 1]),
+            None => format!("{least}{}", &value[1..value.len() - 1]),
+        };
+        let cws = ["discovery", "activityDump"].iter().any(|part| name.contains(part));
+        assert!(cws || places(&text, "fips-bypass").contains(&name.to_owned()), "{name}: {text}");
+    }
+    // Either of the two turns it off.
+    for off in ["remoteConfiguration: {enabled: false}", "datadog: {remoteConfiguration: {enabled: false}}"] {
+        let text = format!("fips: {{enabled: true}}\n{off}\n");
+        assert!(!places(&text, "fips-bypass-default").iter().any(|at| at.contains("remote")), "{off}");
+    }
+}
+
+const PRIVILEGED: &str = "apiVersion: v1
+kind: Pod
+metadata:
+  name: agent
+  annotations:
+    readme: |
+      docker run -d datadog/agent:7
+spec:
+  containers:
+    - {name: agent, image: datadog/agent:7, securityContext: {privileged: true}}
+";
+
+#[test]
+fn a_manifest_that_quotes_a_command_is_a_manifest() {
+    let found = read(PRIVILEGED);
+    assert_eq!(found.kind, Kind::Kubernetes);
+    assert!(found.findings.iter().any(|finding| finding.rule == "privileged"), "{:?}", found.findings);
+    let compose = "x-readme: |\n  docker run agent\nservices: {agent: {image: datadog/agent:7, privileged: true}}\n";
+    assert_eq!(read(compose).kind, Kind::Compose);
+    // One that cannot be read is no script either.
+    let broken = PRIVILEGED.replace("spec:", "spec: [");
+    let template = format!("{{{{- if .Values.agent }}}}\n{PRIVILEGED}{{{{- end }}}}\n");
+    for broken in [
+        template,
+        broken.clone(),
+        format!("# a comment\n---\n{broken}"),
+        broken.replace("apiVersion:", "\"apiVersion\":"),
+    ] {
+        assert!(review(broken.as_bytes()).is_err(), "{broken}");
+    }
+    let file = folder("render-quoted").join("broken.yaml");
+    std::fs::write(&file, broken).unwrap();
+    assert_eq!(run(&["review", file.to_str().unwrap()], &[]).status.code(), Some(7));
+}
+
+#[test]
+fn a_script_is_one_whatever_stands_around_its_command() {
+    let script = "#!/bin/sh\nset -eu\nif true; then\n  docker run --privileged datadog/agent:7\nfi\n";
+    let step = "jobs:\n  start:\n    steps:\n      - run: |\n          docker run --privileged datadog/agent:7\n";
+    for text in [script, step, "{\n  docker run --privileged datadog/agent:7\n}\n"] {
+        let found = read(text);
+        assert_eq!(found.kind, Kind::Run, "{text}");
+        assert!(found.findings.iter().any(|finding| finding.rule == "privileged"), "{text}: {:?}", found.findings);
+    }
+}
+
+#[test]
+fn options_of_docker_run_are_split_as_docker_splits_them() {
+    let key = "0123456789abcdef0123456789abcdef";
+    for (options, rule) in [
+        (format!("-eDD_API_KEY={key}"), "secret-plain"),
+        (format!("-e=DD_API_KEY={key}"), "secret-plain"),
+        (format!("-ditPeDD_API_KEY={key}"), "secret-plain"),
+        (format!("-de DD_API_KEY={key}"), "secret-plain"),
+        ("-v/:/host/root".to_owned(), "right-needless"),
+        ("-v=/srv:/srv".to_owned(), "mount-writable-unknown"),
+        ("--mount type=bind,source=/srv,target=/srv".to_owned(), "mount-writable-unknown"),
+        ("--mount 'type=bind,\"src=/s,rv\",dst=/srv,readonly=false'".to_owned(), "mount-writable-unknown"),
+        ("--mount=type=bind,src=/srv,destination=/srv,readonly".to_owned(), "mount-unknown"),
+        ("--mount type=bind,src=/srv,dst=/srv,ro=1,bind-propagation=rshared".to_owned(), "mount-propagation"),
+        ("--privileged".to_owned(), "privileged"),
+        ("--cpus 2 --ulimit nofile=9:9 --rm -q --privileged=1".to_owned(), "privileged"),
+        ("--new=true --privileged".to_owned(), "privileged"),
+        ("--privileged --".to_owned(), "privileged"),
+    ] {
+        let text = format!("docker run {options} \\\n  datadog/agent:7 agent run -x --name y\n");
+        let found = read(&text);
+        let rules: Vec<&str> = found.findings.iter().map(|finding| finding.rule).collect();
+        assert!(rules.contains(&rule), "{options}: {:?}", found.findings);
+        // The image was found behind them, and nothing behind the image was read.
+        assert!(!rules.contains(&"image-tag") && !found.rights.iter().any(|right| right.container == "y"), "{options}");
+        let (after, left) = mended(text.as_bytes()).unwrap();
+        let left: Vec<_> = left.findings.iter().filter(|finding| finding.rule == rule).collect();
+        assert!(rule == "mount-unknown" || left.is_empty(), "{options}: {left:?}\n{after}");
+        assert!(after.contains("datadog/agent:7 agent run -x --name y\n"), "{after}");
+    }
+    // Published ports of the proxy, and a user.
+    let proxy =
+        "docker run -p9803:9803 -u0 datadog/fips-proxy:1.1.29\ndocker run -u 7 -eDD_FIPS_ENABLED=1 datadog/agent:7\n";
+    assert!(read(proxy).findings.iter().any(|finding| finding.rule == "fips-published"));
+    let root = read("docker run -u0 datadog/agent:7\n");
+    assert!(root.rights.iter().any(|right| right.right == "the user root"), "{:?}", root.rights);
+    // Switches of the same word stay.
+    let (after, _) = mended(format!("docker run -de DD_API_KEY={key} datadog/agent:7\n").as_bytes()).unwrap();
+    assert!(after.starts_with("docker run -d -e DD_API_KEY "), "{after}");
+    let mount = "docker run --mount type=tmpfs,target=/srv --mount type=volume,source=a,target=/a datadog/agent:7\n";
+    assert!(
+        !read(mount).findings.iter().any(|finding| finding.rule.starts_with("mount")),
+        "{:?}",
+        read(mount).findings
+    );
+}
+
+#[test]
+fn an_option_that_nobody_knows_is_told_rather_than_taken_for_one_with_a_value() {
+    for option in ["--brand-new", "-Z", "-dZ"] {
+        let text = format!("# first\ndocker run {option} datadog/agent:latest\n");
+        let why = review(text.as_bytes()).unwrap_err();
+        assert_eq!(why.line, Some(2));
+        assert!(why.why.contains(option), "{}", why.why);
+    }
+}
