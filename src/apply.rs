@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
 use crate::facts::Facts;
 use crate::host::units::{self, Verdict};
-use crate::host::{Attributes, Hold, Host, Stored, sockets, system, users};
+use crate::host::{Attributes, Hold, Host, Stored, services, sockets, system, users};
 use crate::packages::{Change, Manager, PackageSpec, Session};
 use crate::plan::{Context, Plan};
 use crate::receipt::{Outcome, Receipt, Undo};
@@ -380,7 +380,8 @@ impl Run<'_> {
             }
             if started.elapsed() > LISTEN_LIMIT {
                 let what = format!("{PROXY_UNIT} runs, and does not listen on port {missing}");
-                let error = Error::new(Kind::Service, what).hint(format!("journalctl -u {PROXY_UNIT}"));
+                let error =
+                    Error::new(Kind::Service, what).hint(services::log_command(services::init(host), PROXY_UNIT));
                 let lines = units::journal(host, PROXY_UNIT, 20, None).unwrap_or_default();
                 return Err(error.detail(lines.join("\n")));
             }

@@ -3,6 +3,9 @@
 //!
 //! The modules stand on floors (ARCHITECTURE.md); none uses a module of a floor above its own.
 
+// They panic where their reader is gone; what is printed goes through functions that do not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 // Floor 0
 pub mod error;
 pub mod event;

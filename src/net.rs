@@ -189,17 +189,29 @@ impl Client {
 
 /// A URL as it may be shown: without user name, password and query, which may carry a token.
 pub fn redact(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let shown = &url[..end];
-    let shown = match shown.split_once("://") {
-        Some((scheme, rest)) => {
-            let path = rest.find('/').unwrap_or(rest.len());
-            let host = rest[..path].rfind('@').map_or(0, |at| at + 1);
-            format!("{scheme}://{}", &rest[host..])
-        }
-        None => shown.to_owned(),
-    };
-    shown.chars().filter(|c| !c.is_control()).collect()
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, _)| url.split_at(scheme.len() + 3));
+    let start = userinfo(rest).map_or(0, |at| at + 1);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let shown = rest.get(start..end).unwrap_or("********");
+    format!("{scheme}{shown}").chars().filter(|c| !c.is_control()).collect()
+}
+
+/// An address that was refused, as its message names it. Where one with `@` is no address, nobody knows where its
+/// password ends: it is not quoted.
+pub fn quoted(address: &str) -> String {
+    match address.contains('@') {
+        true => "what it says (in a password `/`, `?`, `#` and `@` are written %2F, %3F, %23 and %40)".into(),
+        false => format!("`{}`", redact(address).escape_debug()),
+    }
+}
+
+/// The place of the `@` that ends user name and password in what follows `://`. A password may hold a slash that it
+/// should not: what does not begin with a host and a port is one up to its last `@`.
+pub fn userinfo(rest: &str) -> Option<usize> {
+    let host = rest.split('/').next().unwrap_or("");
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_host = !host.contains('@') && (port.ends_with(']') || port.bytes().all(|c| c.is_ascii_digit()));
+    if is_host { None } else { rest.rfind('@') }
 }
 
 /// Percent signs decoded, as in the user name and the password of an address.

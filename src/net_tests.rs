@@ -256,6 +256,12 @@ fn credentials_are_not_shown() {
     assert_eq!(redact("https://me:s3cret@h.example/k?token=1#x"), "https://h.example/k");
     assert_eq!(redact("https://h.example"), "https://h.example");
     assert_eq!(redact("https://h.example/a@b"), "https://h.example/a@b");
+    assert_eq!(redact("https://[fd00::1]:80/a@b"), "https://[fd00::1]:80/a@b");
+    assert_eq!(redact("me:s3/cret@h.example/k"), "h.example/k");
+    assert_eq!(redact("https://me:s3/cr@et@h.example/k"), "https://h.example/k");
+    for unclear in ["https://me:s3#cret@h.example/k", "https://me:s3?cret@h.example", "https://me:s@h/k?token=cr@et"] {
+        assert_eq!(redact(unclear), "https://********", "{unclear}");
+    }
     let error = client(None).get("http://me:s3cret@127.0.0.1:1/?t=s3cret", SMALL).unwrap_err();
     assert!(!format!("{error:?}").contains("s3cret"));
 }

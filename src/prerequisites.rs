@@ -268,7 +268,7 @@ pub fn disk(host: &Host, manager: Manager, packages: packages::Needs) -> Result<
         let space = host.free_space(folder)?;
         match needs.iter_mut().find(|(device, ..)| *device == space.device) {
             Some((_, _, need, folders)) => {
-                *need += bytes;
+                *need = need.saturating_add(bytes);
                 folders.push(folder);
             }
             None => needs.push((space.device, space.bytes, bytes, vec![folder])),

@@ -1,6 +1,7 @@
 //! `ddinstall config` and `ddinstall settings`, as they are called from scripts.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -35,6 +36,16 @@ impl Scratch {
     fn config(&self, verb: &str, rest: &[&str]) -> Output {
         let path = self.path();
         run(&[&["config", verb, path.to_str().expect("UTF-8")], rest].concat())
+    }
+
+    /// `config set` with this on standard input.
+    fn piped(&self, rest: &[&str], input: &[u8]) -> Output {
+        let mut set = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        set.args(["config", "set"]).arg(self.path()).args(rest).stdin(Stdio::piped());
+        let mut child = set.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ddinstall");
+        // It may have refused before it read.
+        let _ = child.stdin.take().expect("a pipe").write_all(input);
+        child.wait_with_output().expect("ddinstall")
     }
 }
 
@@ -89,13 +100,83 @@ fn a_dry_run_shows_the_change_without_secrets_and_writes_nothing() {
     let key = "5ca1ab1e0ddba11c0ffee00decafbad0";
     let file = Scratch::new(&format!("api_key: {key}\nsnmp:\n  password: hunter22\n"));
     let before = file.text();
-    let output = file.config("set", &["api_key=ENC[x]", "snmp.password=swordfish", "--dry-run", "--diff"]);
+    let output = file.piped(&["api_key=ENC[x]", "snmp.password=-", "--dry-run", "--diff"], b"swordfish\n");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     for secret in [key, "hunter22", "swordfish"] {
         assert!(!said(&output).contains(secret), "{}", said(&output));
     }
     assert!(said(&output).contains("would change") && said(&output).contains("+api_key"), "{}", said(&output));
     assert_eq!(file.text(), before);
+}
+
+#[test]
+fn a_secret_comes_on_standard_input_or_as_a_handle() {
+    let file = Scratch::new("# mine\napi_key: old\n");
+    let before = file.text();
+    for argument in ["api_key=hunter2", "snmp={password: hunter2}", "additional_endpoints={'https://x': [hunter2]}"] {
+        let output = file.config("set", &["a=1", argument]);
+        assert_eq!(output.status.code(), Some(2), "{argument}: {}", said(&output));
+        assert!(said(&output).contains("standard input") && !said(&output).contains("hunter2"), "{}", said(&output));
+        assert_eq!(file.text(), before);
+    }
+    for (input, value) in [("5ca1ab1e\n", "5ca1ab1e"), ("0123", "0123"), ("a: b #c\r\n", "a: b #c"), ("x\n\n", "x\n")] {
+        let output = file.piped(&["api_key=-", "a=1"], input.as_bytes());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(!said(&output).contains(value), "{}", said(&output));
+        let data: serde_yaml::Value = serde_yaml::from_str(&file.text()).expect("YAML");
+        assert_eq!(data["api_key"], serde_yaml::Value::from(value), "a text, whatever it looks like");
+    }
+    let before = file.text();
+    let much = vec![b'x'; 64 * 1024 + 1];
+    for (arguments, input) in [
+        (vec!["api_key=-"], &b""[..]),
+        (vec!["api_key=-"], b"\n"),
+        (vec!["api_key=-"], b"\xff\xfe"),
+        (vec!["api_key=-"], &much),
+        (vec!["api_key=-", "app_key=-"], b"x"),
+    ] {
+        let output = file.piped(&arguments, input);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains("standard input"), "{}", said(&output));
+        assert_eq!(file.text(), before);
+    }
+    assert_eq!(file.config("set", &["api_key=ENC[x]"]).status.code(), Some(0));
+}
+
+/// A closed descriptor, and a pipe whose reader is gone: the exit code is the documented one, in place of a panic's.
+#[test]
+fn standard_error_and_output_may_be_gone() {
+    let file = Scratch::new("a: 1\n");
+    let compose = Scratch::new("services: {agent: {image: datadog/agent}}\n");
+    let (path, reviewed) = (file.path(), compose.path());
+    let (path, reviewed) = (path.to_str().expect("UTF-8"), reviewed.to_str().expect("UTF-8"));
+    let commands: [(&[&str], i32); 8] = [
+        (&["config", "get", path, "b"], 1),
+        (&["config", "set", path, "b"], 2),
+        (&["config", "set", "/nowhere/x.yaml", "b=1"], 2),
+        (&["config", "get", path, "a"], 0),
+        (&["plan", "--api-key-file", "/nowhere"], 2),
+        (&["install", "--format", "json", "--api-key-file", "/nowhere"], 2),
+        (&["review", "/nowhere/x.yaml"], 2),
+        (&["no-such-command"], 2),
+    ];
+    for streams in ["2>&-", ">&- 2>&-", "3>&1 >&- 1>&2 2>&-"] {
+        for (arguments, code) in &commands {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("exec \"$0\" \"$@\" {streams}"), env!("CARGO_BIN_EXE_ddinstall")]);
+            let status = shell.args(*arguments).stdin(Stdio::null()).output().expect("sh").status;
+            assert_eq!(status.code(), Some(*code), "{arguments:?} {streams}");
+        }
+    }
+    let fix: (&[&str], i32) = (&["review", "--fix", reviewed], 0);
+    let render: (&[&str], i32) = (&["render", "compose"], 0);
+    for (arguments, code) in commands.iter().chain([&fix, &render]) {
+        let gone = || std::io::pipe().expect("a pipe").1;
+        let mut binary = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        binary.args(*arguments).stdin(Stdio::null()).stdout(gone()).stderr(gone());
+        let status = binary.status().expect("ddinstall");
+        assert_eq!(status.code(), Some(*code), "{arguments:?}: {status}");
+    }
 }
 
 #[test]

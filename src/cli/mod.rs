@@ -309,11 +309,11 @@ fn config_command() -> Command {
             Arg::new("PATH=VALUE")
                 .required(true)
                 .num_args(1..)
-                .help("A setting and its value, which is YAML: fips.enabled=true, tags='[a:b, c:d]'"),
+                .help("A setting and its value, which is YAML: fips.enabled=true, tags='[a:b, c:d]'; PATH=- takes a text from standard input"),
         )
         .arg(Arg::new("diff").long("diff").action(ArgAction::SetTrue).help("Shows the change as a unified diff, without secrets"))
         .arg(Arg::new("dry_run").long("dry-run").action(ArgAction::SetTrue).help("Writes nothing"))
-        .after_help("Every user can read arguments: name a secret by an ENC[…] handle, or give it to `ddinstall install`.");
+        .after_help("Every user can read arguments: a secret is an ENC[…] handle, or comes on standard input (api_key=-). Exits with 4 where the file was changed meanwhile.");
     Command::new("config")
         .about("Reads and edits a YAML file for runbooks, keeping comments, order, owner and mode")
         .subcommand_required(false)

@@ -10,7 +10,7 @@ use crate::cli::Format;
 use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Hold, Host, scopes, users};
+use crate::host::{Attributes, Hold, Host, scopes, system, users};
 use crate::packages::Manager;
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, BINARY, PROOF, Past};
@@ -127,7 +127,8 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     if let Some(stale) = Hold::stale(host).map_err(nothing)? {
         stale.release().map_err(nothing)?;
     }
-    let traces = session.image.then(|| Traces::look(session)).transpose().map_err(nothing)?;
+    let built = session.image.then(image::built).transpose().map_err(nothing)?;
+    let traces = Traces::look(session).map_err(nothing)?;
     let log = match traces {
         Some(_) => "none: this is an image".into(),
         None => session.journal.open(host).map_err(nothing)?,
@@ -141,7 +142,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     show_plan(session, &prepared);
     done.notes = prepared.notes.clone();
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
-    receipt.built = session.image.then(image::built);
+    receipt.built = built;
     let job = Job {
         session: crate::packages::Session { lock: Some(&lock), ..session.tools() },
         request,
@@ -149,7 +150,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
         asked: &asked,
     };
     let applied = apply::run(&job, &mut receipt, &plan, context, &desired);
-    let swept = traces.map_or(Ok(()), |traces| traces.remove(session));
+    let swept = traces.map_or(Ok(()), |traces| traces.remove(host));
     match applied {
         Ok(applied) => {
             done.changed = true;
@@ -230,7 +231,7 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
         }
     }
     for folder in ["/run", "/var/cache"] {
-        for name in session.host.remove_stale_temporaries(folder)? {
+        for name in session.host.remove_stale_temporaries(folder, true)? {
             session.events.log(format!("removed {folder}/{}, which a killed run left", name.display()));
         }
     }
@@ -239,8 +240,7 @@ fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
 
 /// Before the first step, so that also a run that is cut off can be finished or taken back by it.
 fn keep_binary(host: &Host) -> Result<()> {
-    let own = Path::new("/proc/self/exe");
-    let bytes = std::fs::read(own).map_err(|error| Error::io("read", own, &error))?;
+    let bytes = system::own_program()?;
     if host.read_own(BINARY)?.is_some_and(|kept| kept.bytes == bytes && kept.meta.mode == 0o700) {
         return Ok(());
     }

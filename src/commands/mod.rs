@@ -107,7 +107,7 @@ fn refuse(command: &str, format: Format, error: Error) -> u8 {
     let redactor = Redactor::default();
     let exit_code = error.kind.exit_code();
     match format {
-        Format::Text => eprint!("{}", text::error(&error, &redactor, Style(false))),
+        Format::Text => say(&text::error(&error, &redactor, Style(false))),
         Format::Json => {
             let document =
                 Document { command, changed: Some(false), error: Some(&error), exit_code, ..Document::default() };
@@ -189,7 +189,7 @@ impl Session {
         self.terminal.rest();
         let exit_code = error.kind.exit_code();
         match self.format {
-            Format::Text => eprint!("{}", text::error(error, &self.redactor, self.style)),
+            Format::Text => say(&text::error(error, &self.redactor, self.style)),
             Format::Json => print(&Document { error: Some(error), exit_code, ..document }.render(&self.redactor)),
         }
         exit_code
@@ -313,6 +313,11 @@ fn style() -> Style {
 /// Prints to standard output; a reader that went away is no failure of ours.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints to standard error, which may be gone as well: `eprint!` would end the run there, with what it has made so far.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Set by SIGINT, SIGTERM and SIGHUP: the current step is ended, then the run is taken back.

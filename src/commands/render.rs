@@ -8,7 +8,7 @@ use crate::render::{Options, TARGETS, Target, render};
 use crate::report::Redactor;
 use crate::request::{Inputs, Request};
 
-use super::{print, read_settings, refuse};
+use super::{print, read_settings, refuse, say};
 
 pub(super) fn run(invocation: &Invocation, target: Target, options: &Options) -> u8 {
     match document(invocation, target, options) {
@@ -38,7 +38,7 @@ fn document(invocation: &Invocation, target: Target, options: &Options) -> Resul
         return Ok(());
     }
     for note in notes {
-        eprintln!("note: {note}");
+        say(&format!("note: {note}\n"));
     }
     print(&rendered.text);
     Ok(())

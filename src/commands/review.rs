@@ -14,7 +14,7 @@ use crate::review::capabilities::explain;
 use crate::review::rules::{RULES, Rule};
 use crate::review::{Finding, LIMIT, Level, Review, mended, review};
 
-use super::print;
+use super::{print, say};
 
 /// A file and what came of it.
 struct Reviewed {
@@ -57,7 +57,7 @@ pub(super) fn run(args: &ReviewArgs) -> u8 {
     }
     for (_, error) in errors {
         let error = error.state("nothing was changed");
-        eprint!("{}", text::error(&error, &Redactor::default(), Style(false)));
+        say(&text::error(&error, &Redactor::default(), Style(false)));
     }
     exit_code
 }
@@ -75,14 +75,14 @@ fn one(name: &str, args: &ReviewArgs) -> Result<Review, Error> {
         let redactor = Redactor::new(first.secrets.iter().cloned());
         let change = diff::texts(&old, &text, name, &redactor);
         if change.contains("********") && !args.write {
-            eprintln!(
-                "note: {name}: the diff hides a secret, so it cannot be applied; --write changes the file itself"
-            );
+            say(&format!(
+                "note: {name}: the diff hides a secret, so it cannot be applied; --write changes the file itself\n"
+            ));
         }
         print(&change);
         let mended = first.findings.len().saturating_sub(after.findings.len());
-        eprintln!("{name}: {mended} of {} findings mended", first.findings.len());
-        after.findings.iter().for_each(|finding| eprint!("{}", line(name, finding)));
+        say(&format!("{name}: {mended} of {} findings mended\n", first.findings.len()));
+        after.findings.iter().for_each(|finding| say(&line(name, finding)));
     }
     if args.write && text.as_bytes() != bytes {
         write(name, text.as_bytes())?;

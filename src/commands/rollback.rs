@@ -14,6 +14,7 @@ use crate::report::json::Document;
 use crate::report::text;
 use crate::rollback::{self, Purge, Undone};
 
+use super::image::Traces;
 use super::{Session, print};
 
 /// What is to be taken back.
@@ -123,6 +124,7 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
         host.remove_leftovers(folder).map_err(untouched)?;
     }
     let was_fips = receipt.asked.fips_on();
+    let traces = if session.image { Traces::left(host).map_err(untouched)? } else { None };
     receipt.take_back(host, from).map_err(untouched)?;
     done.changed = true;
     host.remove_file(PROOF).map_err(untouched)?;
@@ -140,6 +142,7 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
     if !kept {
         receipt.taken_back(host, from).map_err(stays)?;
     }
+    traces.map_or(Ok(()), |traces| traces.remove(host)).map_err(stays)?;
     scopes::end_empty(host).map_err(stays)?;
     let agent_runs = || units::show(host, &[AGENT_UNIT]).is_ok_and(|states| states.iter().any(|s| s.is_active()));
     if was_fips && !kept && !receipt.asked.fips_on() && agent_runs() {

@@ -399,17 +399,6 @@ impl Host {
         }
     }
 
-    /// Renames within one file system, replacing a file at `to`. Both folders are synced.
-    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
-        let (from, to) = (from.as_ref(), to.as_ref());
-        let (from_folder, from_name) = self.parent(from)?;
-        let (to_folder, to_name) = self.parent(to)?;
-        renameat(&from_folder, from_name.as_os_str(), &to_folder, to_name.as_os_str())
-            .and_then(|()| sync_folder(&to_folder))
-            .and_then(|()| sync_folder(&from_folder))
-            .map_err(|e| self.error("rename to", to, e))
-    }
-
     /// In a folder that not only root can write: that this open file has no other name. Whoever owns the folder may
     /// link a secret there and unlink it again between two of our looks, so one look at the number of links proves
     /// nothing. If the name leads to this very file, the number is 1, and the time of the last change of either

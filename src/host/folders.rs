@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -15,7 +16,7 @@ use super::walk::{Last, is};
 use super::{Host, system};
 use crate::error::{Error, Kind, Result};
 
-/// How the names of our own folders begin; a process id and `-` follow.
+/// How the names of our own folders begin; a process id, `-`, and what only this process knows follow.
 const FOLDER: &str = "ddinstall-";
 
 /// What a file system has left for root.
@@ -176,12 +177,17 @@ impl Host {
         Err(self.error("read the free space of", path, Errno::ENOENT))
     }
 
-    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. The names removed.
-    pub fn remove_stale_temporaries(&self, parent: impl AsRef<Path>) -> Result<Vec<OsString>> {
+    /// Removes the folders of [`Host::temp_dir`] whose process was killed before it could. The names removed. In name
+    /// spaces of its own every run is process 1: only the one that holds the lock knows that no other lives.
+    pub fn remove_stale_temporaries(&self, parent: impl AsRef<Path>, locked: bool) -> Result<Vec<OsString>> {
         let parent = Path::new("/").join(parent.as_ref());
         let mut stale = self.list(&parent)?.unwrap_or_default();
-        let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists();
-        stale.retain(|name| owner_of(&name.to_string_lossy()).is_some_and(is_gone));
+        let (me, own) = (std::process::id().to_string(), own_folder()?);
+        let is_gone = |pid: &str| !Path::new("/proc").join(pid).exists() || (locked && pid == me);
+        stale.retain(|name| {
+            let name = name.to_string_lossy();
+            owner_of(&name).is_some_and(is_gone) && !name.starts_with(&own)
+        });
         for name in &stale {
             self.remove_tree(parent.join(name))?;
         }
@@ -192,8 +198,8 @@ impl Host {
     /// runs that were killed are removed.
     pub fn temp_dir(&self, parent: impl AsRef<Path>, mode: u32) -> Result<TempDir> {
         let parent = Path::new("/").join(parent.as_ref());
-        self.remove_stale_temporaries(&parent)?;
-        let path = parent.join(format!("{FOLDER}{}-{}", std::process::id(), system::random_hex()?));
+        self.remove_stale_temporaries(&parent, false)?;
+        let path = parent.join(own_folder()? + &system::random_hex()?);
         let me = Attributes { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw(), mode };
         if !self.make_dir(&path, &me)? {
             return Err(Error::new(Kind::Prerequisite, format!("{} is there already", path.display())));
@@ -204,6 +210,19 @@ impl Host {
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
+
+/// How the names of this process's folders begin.
+fn own_folder() -> Result<String> {
+    static RUN: OnceLock<String> = OnceLock::new();
+    let run = match RUN.get() {
+        Some(run) => run,
+        None => {
+            let run = system::random_hex()?;
+            RUN.get_or_init(|| run)
+        }
+    };
+    Ok(format!("{FOLDER}{}-{run}-", std::process::id()))
 }
 
 /// The process that made a folder of this name with [`Host::temp_dir`].

@@ -249,7 +249,14 @@ fn what_a_killed_run_was_writing_is_cleared_away() {
         fs::create_dir(host.root().join("etc").join(name)).unwrap();
     }
     fs::create_dir(host.root().join("etc/ddinstall-1-0123")).unwrap();
-    assert_eq!(host.remove_stale_temporaries("/etc").unwrap(), ["ddinstall-4194305-0123"]);
+    assert_eq!(host.remove_stale_temporaries("/etc", false).unwrap(), ["ddinstall-4194305-0123"]);
+    // A killed run had our number: in name spaces of its own, each has. What is ours now stays.
+    let killed = format!("ddinstall-{}-0123", std::process::id());
+    fs::create_dir(host.root().join("etc").join(&killed)).unwrap();
+    let own = host.temp_dir("/etc", 0o700).unwrap();
+    assert_eq!(host.remove_stale_temporaries("/etc", false).unwrap(), [""; 0]);
+    assert_eq!(host.remove_stale_temporaries("/etc", true).unwrap(), [killed.as_str()]);
+    assert!(host.meta(own.path()).unwrap().is_some() && host.meta("/etc/ddinstall-1-0123").unwrap().is_some());
 }
 
 #[test]

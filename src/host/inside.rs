@@ -25,12 +25,14 @@ use crate::error::{Error, Kind, Result};
 const INSIDE: &str = "DDINSTALL_INSIDE";
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 const NAMES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+/// In a file that is there to be mounted on. A killed run leaves it, and the next one knows it by that.
+const PLACE: &[u8] = b"# ddinstall mounts a file of the machine here while it works.\n";
 const PUBLIC: Attributes = Attributes { uid: 0, gid: 0, mode: 0o755 };
 
 /// What is mounted in the folder until this is dropped, or the process ends.
 #[derive(Default)]
 pub struct Inside {
-    /// Empty files that were made to mount something on.
+    /// Files that were made to mount something on.
     made: Vec<(Host, PathBuf)>,
 }
 
@@ -118,7 +120,10 @@ fn furnish(host: &Host, writes: bool) -> Result<Inside> {
                 continue;
             }
             None => {
-                host.write(path, b"", &file)?;
+                host.write(path, PLACE, &file)?;
+                inside.made.push((host.clone(), path.to_owned()));
+            }
+            Some(_) if host.read(path)?.is_some_and(|stored| stored.bytes == PLACE) => {
                 inside.made.push((host.clone(), path.to_owned()));
             }
             Some(_) => {}

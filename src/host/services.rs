@@ -77,6 +77,25 @@ fn plain(unit: &str) -> &str {
     unit.strip_suffix(".service").unwrap_or(unit)
 }
 
+/// What an operator types to restart a unit; it stands well in a chain of `&&`.
+pub fn restart_command(init: Init, unit: &str) -> String {
+    let name = plain(unit);
+    match init {
+        Init::Systemd | Init::None => format!("systemctl restart {name}"),
+        // `initctl` knows no scripts, and `service` on Red Hat 6 no jobs.
+        Init::Upstart => format!("{{ initctl stop {name}; initctl start {name} || service {name} restart; }}"),
+        Init::Sysv => format!("service {name} restart"),
+    }
+}
+
+/// What an operator types to read what a unit said last.
+pub fn log_command(init: Init, unit: &str) -> String {
+    match init {
+        Init::Systemd | Init::None => format!("journalctl -u {}", plain(unit)),
+        Init::Upstart | Init::Sysv => "tail -n 50 /var/log/datadog/*.log".into(),
+    }
+}
+
 /// The state of these services, in their order.
 pub(super) fn show(host: &Host, init: Init, units: &[&str]) -> Result<Vec<UnitState>> {
     let one = |unit: &&str| match init {
@@ -278,6 +297,30 @@ mod tests {
         assert_eq!(goal("datadog-agent start/post-stop, process 12\n").0, "activating");
         assert_eq!(goal("network-interface-security (network) start/running\n").0, "inactive");
         assert_eq!(goal(""), ("inactive", "dead", 0));
+    }
+
+    #[test]
+    fn commands_for_the_operator_are_those_of_the_init() {
+        let unit = "datadog-agent.service";
+        assert_eq!(restart_command(Init::Systemd, unit), "systemctl restart datadog-agent");
+        assert_eq!(restart_command(Init::Sysv, unit), "service datadog-agent restart");
+        let upstart = restart_command(Init::Upstart, unit);
+        assert_eq!(
+            upstart,
+            "{ initctl stop datadog-agent; initctl start datadog-agent || service datadog-agent restart; }"
+        );
+        // In a chain it runs only if what stands before it ended well, and only once.
+        let functions = "initctl() { echo \"$1\"; }; service() { echo service; }";
+        let said = |chain: &str| {
+            let script = format!("{functions}; {chain} && {upstart}");
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!((said("true").as_str(), said("false").as_str()), ("stop\nstart\n", ""));
+        assert_eq!(log_command(Init::Systemd, "datadog-agent"), "journalctl -u datadog-agent");
+        for init in [Init::Sysv, Init::Upstart] {
+            assert_eq!(log_command(init, "datadog-agent"), "tail -n 50 /var/log/datadog/*.log");
+        }
     }
 
     #[test]

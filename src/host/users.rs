@@ -62,17 +62,6 @@ impl Users {
         let listed = self.groups.iter().filter(|g| Some(g.gid) != primary && g.members.iter().any(|m| m == user));
         primary.into_iter().chain(listed.map(|g| g.gid)).collect()
     }
-
-    /// The first user with this id, as `ls` shows it.
-    pub fn name_of_uid(&self, uid: u32) -> Option<&str> {
-        let user = self.users.iter().find(|u| u.uid == uid)?;
-        Some(&user.name)
-    }
-
-    pub fn name_of_gid(&self, gid: u32) -> Option<&str> {
-        let group = self.groups.iter().find(|g| g.gid == gid)?;
-        Some(&group.name)
-    }
 }
 
 fn parse_user(line: &str) -> Option<User> {
@@ -141,8 +130,7 @@ mod tests {
         let agent = users.user("dd-agent").unwrap();
         assert_eq!((agent.uid, agent.gid), (107, 112));
         assert_eq!(agent.home, "/opt/datadog-agent");
-        assert_eq!(users.name_of_uid(107), Some("dd-agent"));
-        assert_eq!(users.name_of_gid(999), Some("systemd-journal"));
+        assert_eq!(users.group("systemd-journal").unwrap().gid, 999);
         assert!(users.user("broken").is_none());
         assert!(users.user("+").is_none());
     }

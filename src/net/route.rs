@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::redact;
+use super::quoted;
 use crate::secret::Secret;
 
 /// How one address is reached.
@@ -82,14 +82,19 @@ impl Proxies {
 /// The address of a proxy, as curl takes it: `http://user:password@host:port`, the scheme left out or not.
 fn address(text: &str) -> Result<Secret, String> {
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    match Url::parse(&url) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty()) => {
-            Ok(Secret::new(url.as_str()))
-        }
-        _ => {
-            Err(format!("`{}` is not the address of an HTTP proxy such as http://proxy.example.org:3128", redact(&url)))
-        }
+    let Ok(parsed) = Url::parse(&url) else { return Err(refused(&url)) };
+    // An `@` behind the host ends a password that holds what it must not.
+    let behind = [Some(parsed.path()), parsed.query(), parsed.fragment()];
+    let whole = !behind.into_iter().flatten().any(|part| part.contains('@'));
+    let named = parsed.host_str().is_some_and(|host| !host.is_empty());
+    match matches!(parsed.scheme(), "http" | "https") && named && whole {
+        true => Ok(Secret::new(parsed.as_str())),
+        false => Err(refused(&url)),
     }
+}
+
+fn refused(url: &str) -> String {
+    format!("{} is not the address of an HTTP proxy such as http://proxy.example.org:3128", quoted(url))
 }
 
 /// Whether an item of NO_PROXY means this host: `*`, a name with all below it, an address, a network (`10.0.0.0/8`);
@@ -182,10 +187,22 @@ mod tests {
 
     #[test]
     fn what_is_no_http_proxy_is_refused_without_its_password() {
-        for bad in ["socks5h://u:hunter2@p:1", "http://u:hunter2@", "http://u:hunter2@p:port"] {
+        for bad in [
+            "socks5h://u:hunter2@p:1",
+            "http://u:hunter2@",
+            "http://u:hunter2@p:port",
+            "http://u:hunter2/more@p:1",
+            "http://u:hunter2#more@p:1",
+            "http://u:hunter2?more@p:1",
+            "u:a@b/hunter2@p:1",
+            "http://u:12/hunter2@p:1",
+            "a://hunter2@p:1",
+        ] {
             let why = proxies(None, &[("https_proxy", bad)]).unwrap_err();
-            assert!(why.starts_with("https_proxy: ") && !why.contains("hunter2"), "{why}");
+            let shown = ["hunter2", "more"].iter().any(|part| why.contains(part));
+            assert!(why.starts_with("https_proxy: ") && why.contains("%2F") && !shown, "{why}");
         }
+        assert!(proxies(Some("socks5h://p:1"), &[]).unwrap_err().starts_with("`socks5h://p:1` is not"));
         let secrets = proxies(Some("http://u:p%40ss-word@p:1"), &[]).unwrap().secrets();
         assert!(secrets.contains(&Secret::new("p@ss-word")) && secrets.contains(&Secret::new("p%40ss-word")));
         assert!(!format!("{:?}", proxies(Some("http://u:hunter2@p:1"), &[])).contains("hunter2"));

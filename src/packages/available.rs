@@ -57,8 +57,9 @@ impl Available {
                 None => versions.next(),
             };
             if let Some(candidate) = candidate {
-                needs.download += candidate.size;
-                needs.installed += candidate.installed_size * 1024;
+                needs.download = needs.download.saturating_add(candidate.size);
+                let installed = candidate.installed_size.saturating_mul(1024);
+                needs.installed = needs.installed.saturating_add(installed);
             }
         }
         needs

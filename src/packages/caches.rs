@@ -10,28 +10,21 @@ use crate::host::{FileKind, Host};
 /// Folders that belong to apt's package, and stay when they are empty.
 const APT_FOLDERS: [&str; 2] = ["archives", "partial"];
 
-/// What was there before a run.
-pub struct Caches {
-    manager: Manager,
-    found: BTreeSet<PathBuf>,
+/// All that is there.
+pub fn found(host: &Host, manager: Manager) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    for folder in folders(manager) {
+        found.extend(host.list_tree(folder)?.into_iter().map(|(path, _)| path));
+    }
+    Ok(found)
 }
 
-impl Caches {
-    pub fn look(host: &Host, manager: Manager) -> Result<Caches> {
-        let mut found = BTreeSet::new();
-        for folder in folders(manager) {
-            found.extend(host.list_tree(folder)?.into_iter().map(|(path, _)| path));
-        }
-        Ok(Caches { manager, found })
+/// Removes what was not found. What was may have been brought up to date since.
+pub fn restore(host: &Host, manager: Manager, found: &BTreeSet<PathBuf>) -> Result<()> {
+    for folder in folders(manager) {
+        remove(host, folder, |path, _| !found.contains(path))?;
     }
-
-    /// Removes what was not there. What was there may have been brought up to date since.
-    pub fn restore(&self, host: &Host) -> Result<()> {
-        for folder in folders(self.manager) {
-            remove(host, folder, |path, _| !self.found.contains(path))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Removes all of it. An error with exit code 4 where another process works with it.
@@ -85,11 +78,11 @@ mod tests {
         fs::create_dir_all(at("var/cache/apt/archives/partial")).unwrap();
         fs::write(at("var/lib/apt/lists/deb_InRelease"), "").unwrap();
         let host = Host::new(folder.path()).unwrap();
-        let caches = Caches::look(&host, Manager::Apt).unwrap();
+        let found = super::found(&host, Manager::Apt).unwrap();
         fs::create_dir_all(at("var/lib/apt/lists/auxfiles")).unwrap();
         fs::write(at("var/lib/apt/lists/apt.datadoghq.com_InRelease"), "").unwrap();
         fs::write(at("var/cache/apt/archives/agent.deb"), "").unwrap();
-        caches.restore(&host).unwrap();
+        restore(&host, Manager::Apt, &found).unwrap();
         let names = |path: &str| {
             let mut names: Vec<_> = fs::read_dir(at(path)).unwrap().map(|e| e.unwrap().file_name()).collect();
             names.sort();

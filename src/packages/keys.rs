@@ -10,9 +10,6 @@ use crate::net;
 use crate::packages::openpgp::{self, Certificate, Invalid, Valid};
 use crate::types::Fingerprint;
 
-/// Where the vendor serves its keys.
-pub const BASE_URL: &str = "https://keys.datadoghq.com/";
-
 /// A key of the vendor, pinned: from the vendor's Chef cookbook (recipes/repository.rb), Ansible role
 /// (defaults/main.yml), Puppet module, and the data-security page of its documentation.
 #[derive(Debug, Clone, Copy)]
@@ -95,14 +92,6 @@ impl Key {
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.fingerprint
     }
-
-    pub fn user(&self) -> &str {
-        &self.0.user
-    }
-
-    pub fn expires(&self) -> Option<SystemTime> {
-        self.0.expires
-    }
 }
 
 /// Why a key is not in the keyring.
@@ -154,11 +143,6 @@ impl Fetched {
 }
 
 const RENEW: &str = "the keys of this repository must be renewed by whoever signs it";
-
-/// Reads one key file: binary, or any number of armored blocks. `source` is its URL or path, for the error (exit code 5).
-pub fn read(source: &str, data: &[u8], trusted: &[Fingerprint], now: SystemTime) -> Result<KeyFile> {
-    Ok(sort(certificates(source, data)?, trusted, now))
-}
 
 /// The URLs of the family's key files under `base`.
 pub fn urls(base: &str, family: Family) -> Vec<String> {

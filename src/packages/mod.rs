@@ -142,6 +142,7 @@ impl<'a> Session<'a> {
 }
 
 impl PackageSpec {
+    #[cfg(test)]
     pub fn newest(name: impl Into<String>) -> Self {
         PackageSpec { name: name.into(), version: None, file: None }
     }
@@ -218,6 +219,20 @@ impl Manager {
             Manager::Apt => dpkg::installed(host, names),
             Manager::Dnf | Manager::Zypper => rpm::installed(host, names),
         }
+    }
+
+    /// The first of these packages that is not installed whole, in the version that was asked for.
+    fn not_as_asked(self, host: &Host, specs: &[PackageSpec]) -> Result<Option<String>> {
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let known = self.installed(host, &names)?;
+        Ok(specs.iter().zip(known).find_map(|(spec, known)| match known {
+            None => Some(format!("{} is not installed", spec.name)),
+            Some(is) if !is.is_whole() => Some(format!("{} {} is {}", spec.name, is.version, is.state.word())),
+            Some(is) if spec.version.as_ref().is_some_and(|version| *version != is.version) => {
+                Some(format!("{} is {}", spec.name, is.version))
+            }
+            Some(_) => None,
+        }))
     }
 
     /// The files of these packages, and whether each still is as the package brought it.
@@ -400,4 +415,28 @@ pub struct Change {
 /// A template filled in; a value that it names and does not get is an error.
 fn render(text: &str, values: minijinja::Value) -> Result<String> {
     template::render(text, values).map_err(|e| Error::new(Kind::Usage, format!("a template cannot be filled in: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_as_asked_is_told_in_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("var/lib/dpkg");
+        std::fs::create_dir_all(&at).unwrap();
+        let database = "Package: a\nStatus: install ok half-configured\nVersion: 1\n\n\
+                        Package: b\nStatus: install ok installed\nVersion: 2\n";
+        std::fs::write(at.join("status"), database).unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        let wrong = |name, version| {
+            Manager::Apt.not_as_asked(&host, &[PackageSpec::exactly(name, version)]).unwrap().unwrap_or_default()
+        };
+        assert_eq!(wrong("a", "1"), "a 1 is half-configured");
+        assert_eq!((wrong("b", "1").as_str(), wrong("b", "2").as_str()), ("b is 2", ""));
+        assert_eq!(wrong("c", "1"), "c is not installed");
+    }
 }

@@ -33,9 +33,6 @@ pub struct Certificate {
 #[derive(Debug, Clone)]
 pub struct Valid {
     pub fingerprint: Fingerprint,
-    /// The first user id that the key vouches for, without control characters. Empty where there is none.
-    pub user: String,
-    pub expires: Option<SystemTime>,
     /// What is weak, but no reason to refuse.
     pub notes: Vec<String>,
     /// Binary packets: only those that the key itself has signed.
@@ -101,17 +98,10 @@ impl Certificate {
         }
         let mut bytes = Vec::new();
         let mut own: Vec<Signature> = Vec::new();
-        let mut user = None;
         for component in &self.components {
             let kept = match component.packet.tag {
                 PUBLIC_KEY => self.direct(component, now, &mut own)?,
-                USER_ID => {
-                    let kept = self.user(component, now, &mut own);
-                    if !kept.is_empty() && user.is_none() {
-                        user = Some(packet::printable(&component.packet.body));
-                    }
-                    kept
-                }
+                USER_ID => self.user(component, now, &mut own),
                 PUBLIC_SUBKEY => self.subkey(component, now),
                 _ => Vec::new(),
             };
@@ -138,7 +128,7 @@ impl Certificate {
         if let Some(bits) = self.rsa_bits().filter(|bits| *bits < 2048) {
             notes.push(format!("an RSA key of {bits} bits is weak"));
         }
-        Ok(Valid { fingerprint, user: user.unwrap_or_default(), expires, notes, bytes })
+        Ok(Valid { fingerprint, notes, bytes })
     }
 
     /// Direct key signatures to keep. A revocation ends it all.

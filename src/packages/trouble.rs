@@ -2,7 +2,9 @@
 //! whatever package manager noticed it. The package managers' own words are in their rooms.
 
 use crate::error::{Error, Kind};
-use crate::host::Output;
+use crate::host::{Output, Stop};
+
+use super::Access;
 
 /// A cause that is the repository's, or that of the way to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,19 @@ pub fn ended_at_index(output: &Output, url: &str) -> Option<Error> {
     let kind = if output.timed_out() { Kind::Repository } else { Kind::Interrupted };
     let what = format!("the index of {url} could not be read: {}", output.ending());
     Some(Error::new(kind, what).hint("the server, or the way to it, is too slow; try again later or name a mirror"))
+}
+
+/// The failure of a download that was ended; None: it ended by itself.
+pub fn ended_at_download(output: &Output, access: &Access) -> Option<Error> {
+    let stopped = output.stopped?;
+    let what = if stopped == Stop::Deadline {
+        format!("the download was not finished within {} s", access.deadline.as_secs())
+    } else {
+        format!("the download was given up: nothing arrived for {} s", access.stall.as_secs())
+    };
+    let hint =
+        "run again: what has arrived is kept; a nearer mirror may help, or --download-limit and --download-stall";
+    Some(Error::new(Kind::Repository, what).detail(output.explain()).hint(hint))
 }
 
 impl Trouble {

@@ -1,6 +1,7 @@
 //! Takes secrets out of text: those that are known, and those that look like one by their key or their shape.
 
 use crate::config::yaml::{self, Value};
+use crate::net::userinfo;
 use crate::plan::Plan;
 use crate::secret::{self, Secret};
 use crate::step::Step;
@@ -119,9 +120,8 @@ fn hide_userinfo(line: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         out.push_str(before);
-        let authority =
-            after.find(|c: char| c == '/' || c.is_whitespace() || ['"', '\''].contains(&c)).unwrap_or(after.len());
-        rest = match after[..authority].rfind('@') {
+        let word = after.find(|c: char| c.is_whitespace() || ['"', '\''].contains(&c)).unwrap_or(after.len());
+        rest = match userinfo(&after[..word]) {
             Some(end) => {
                 out.push_str(HIDDEN);
                 &after[end..]
@@ -161,6 +161,7 @@ mod tests {
         assert_eq!(r.text("# app_key: \"abc\"\n"), "# app_key: ********\n");
         assert_eq!(r.text("  - password: x # note"), "  - password: ********");
         assert_eq!(r.text("https: http://u:p@proxy:3128"), "https: http://********@proxy:3128");
+        assert_eq!(r.text("E: http://u:p/a@ss@proxy:3128/ x@y"), "E: http://********@proxy:3128/ x@y");
         assert_eq!(r.text("    - 0123456789abcdef0123456789abcdef"), "    - ********");
     }
 

@@ -171,12 +171,12 @@ impl Reader {
                 url
             }
             Err(why) => {
-                self.mistakes.push(format!("{name}: {}: {why}", net::redact(&url)));
+                self.mistakes.push(format!("{name}: {why}"));
                 return String::new();
             }
         };
         base_url(&url).unwrap_or_else(|| {
-            self.mistakes.push(format!("{name}: `{}` is not a host or an address", net::redact(text).escape_debug()));
+            self.mistakes.push(format!("{name}: {} is not a host or an address", net::quoted(text)));
             String::new()
         })
     }
@@ -259,6 +259,13 @@ mod tests {
         for bad in ["a b", "https://x [trusted=yes]", "http://user:hunter2@x", "file:///etc", "x\ny", "https://"] {
             let error = apt(bad).unwrap_err();
             assert!(error.kind == Kind::Usage && !error.what.contains("hunter2"), "{bad}: {error}");
+        }
+        for slash in
+            ["https://u:hunter2/more@x/", "u:hunter2/more@x", "https://u:hunter2#more@x/", "https://u:a@b/hunter2@x"]
+        {
+            let error = apt(slash).unwrap_err();
+            let shown = ["hunter2", "more"].iter().any(|part| error.what.contains(part));
+            assert!(error.what.contains("%2F") && !shown, "{error}");
         }
         assert_eq!(request(&[("DD_REPO_URL", "example.org")]).unwrap().sources.apt_url, "https://apt.example.org/");
         assert!(!request(&[("DD_REPO_URL", "u:hunter2@example.org")]).unwrap_err().what.contains("hunter2"));

@@ -112,7 +112,7 @@ impl FromFiles {
         if let Some(why) = &package.unchecked {
             self.notes.push(format!("the signature of {path} ({name} {version}) was not checked: {why}"));
         }
-        self.needs.installed += package.installed;
+        self.needs.installed = self.needs.installed.saturating_add(package.installed);
         self.packages.push(PackageChange {
             name: name.clone(),
             from: installed.map(str::to_owned),

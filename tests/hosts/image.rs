@@ -1,7 +1,7 @@
 //! Images: built in a folder from outside, in a container's build, and completed by their first start.
 
 use super::common::*;
-use crate::lab::{Container, Host, Invocation, KEY, Repo, Suite, fingerprint};
+use crate::lab::{Container, Host, Invocation, KEY, MIRROR_PASSWORD, MIRROR_USER, Repo, Suite, fingerprint, set};
 
 const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
 
@@ -32,7 +32,15 @@ fn build(host: &Host, args: &[&str]) -> Invocation {
 
 #[test]
 fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
-    let host = Host::fresh(Suite::Bookworm).image("/srv/a", Suite::Bookworm).image("/srv/b", Suite::Bookworm).boot();
+    let host = Host::fresh(Suite::Bookworm).image("/srv/a", Suite::Bookworm).image("/srv/b", Suite::Bookworm);
+    let host = host.image("/srv/c", Suite::Bookworm).boot();
+    // From a mirror that wants a password, which no image keeps.
+    let authority = std::fs::read(set().join("mirror/ca.crt")).expect("the authority");
+    host.write("/root/ca.crt", authority, "root:root", 0o644);
+    let url = format!("https://{MIRROR_USER}:{}@private.test/dd", MIRROR_PASSWORD.replace('/', "%2F"));
+    let build = |host: &Host, args: &[&str]| {
+        build(host, args).env("TESTING_APT_URL", &url).env("DD_REPO_CA_FILE", "/root/ca.crt")
+    };
     // The machine's ports are not the image's.
     host.sh(SQUATTER);
     let (before, units) = (host.quiet_tree(), host.invocation_ids());
@@ -69,12 +77,34 @@ fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     // Twice alike, but for what is others' to write.
     let tree = |image| host.image_tree(image).without(&NOT_OURS).without_times();
     assert_eq!(tree("/srv/b").changes_since(&tree("/srv/a")), [""; 0]);
+    a_build_that_is_killed_leaves_nothing_in_the_end(&host, build(&host, &["install", "--root", "/srv/c"]));
+    // dpkg keeps the step before the last one; the receipt tells of both tries.
+    let tree = |image| tree(image).without(&["/var/lib/ddinstall", "/var/lib/dpkg/status-old"]);
+    assert_eq!(tree("/srv/c").changes_since(&tree("/srv/b")), [""; 0]);
 
     // The machine: no file, no unit, no process, no mount.
     assert_eq!(host.quiet_tree().without(&["/srv"]).changes_since(&before.without(&["/srv"])), [""; 0]);
     assert_eq!(host.invocation_ids(), units);
     assert_eq!(host.sh("grep -c /srv/ /proc/self/mountinfo"), "2");
     assert!(!host.holds("ls -l /proc/*/root | grep -q /srv/"));
+}
+
+/// The build of /srv/c is killed in its transaction, and run again.
+fn a_build_that_is_killed_leaves_nothing_in_the_end(host: &Host, build: Invocation) {
+    let mut child = build.spawn();
+    // The one out here, and the one inside with all that it started.
+    host.sh("until test -e /srv/c/opt/datadog-agent; do sleep 0.01; done
+         outer=$(pidof ddinstall); kill -KILL $(cat /proc/$outer/task/$outer/children) $outer");
+    let _ = child.wait();
+    let left = ["/srv/c/etc/apt/auth.conf.d/ddinstall.conf", "/srv/c/etc/hosts", "/srv/c/var/lib/ddinstall/traces"];
+    for path in left {
+        assert!(host.exists(path), "it was to be killed in its transaction: {path}");
+    }
+    assert!(host.holds("ls /srv/c/var/cache/apt/archives/*.deb"));
+    // rpm's and local packages' folders are made by process 1 of each run.
+    host.sh("mkdir -p /srv/c/var/cache/ddinstall-1-0123456789abcdef/packages");
+    build.run().exits(0).says("nothing was started");
+    assert_eq!(host.sh("ls /srv/c/var/lib/ddinstall"), "backups\nincomplete\nreceipt.json");
 }
 
 #[test]

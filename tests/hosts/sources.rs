@@ -71,6 +71,12 @@ fn an_entry_that_is_not_checked_or_cannot_stand_beside_ours_is_refused() {
         assert!(!run.stderr.contains("panicked"), "{run}");
         host.changed_nothing_since(&before);
     }
+    // Where a package of the distribution is missing, what keeps its sources from being read is told.
+    host.sh("dpkg --force-depends --remove haproxy");
+    host.write(file, "deb [trusted=yes] http://127.0.0.1:1/ x main\n", "root:root", 0o644);
+    let run = host.ddinstall(&["install"]).env("DD_API_KEY", KEY).env("DD_FIPS_MODE", "1");
+    let run = run.env("DD_REPO_KEY_FINGERPRINTS", &fingerprint("signing")).run().exits(6);
+    run.says("not all sources of this host could be read").says("something that they depend on is missing");
     // And as asked for, it goes on once the entry is gone.
     host.sh(&format!("rm {file}"));
     install(&host).exits(0);

@@ -38,10 +38,7 @@ fn holder(text: &str) -> (Option<u32>, Option<String>) {
 /// Whether an `update` got the whole index. apt up to 2.1 ends with 0 where a download failed, and says it in a warning.
 pub fn index(output: &Output, url: &str) -> Result<()> {
     let (out, err) = (output.stdout_text(), output.stderr_text());
-    let failed = err
-        .lines()
-        .any(|l| l.starts_with("E: ") || l.contains("Failed to fetch") || l.contains("Some index files failed"));
-    if output.success() && !failed {
+    if output.success() && complaint(&err).is_none() {
         return Ok(());
     }
     let url = redact(url);
@@ -54,6 +51,21 @@ pub fn index(output: &Output, url: &str) -> Result<()> {
             Error::new(Kind::Repository, what)
         })
         .detail(essence(output)))
+}
+
+/// What an `update` of all of the host's sources could not do, for a note: others than ours may be broken.
+pub fn update(output: &Output) -> Option<String> {
+    let err = output.stderr_text();
+    let complaint = complaint(&err);
+    let failed = complaint.is_some() || !output.success();
+    failed.then(|| format!("not all sources of this host could be read: {}", complaint.unwrap_or(&output.ending())))
+}
+
+/// The first line that says that an index is missing.
+fn complaint(err: &str) -> Option<&str> {
+    let says =
+        |l: &&str| l.starts_with("E: ") || l.contains("Failed to fetch") || l.contains("Some index files failed");
+    err.lines().find(says)
 }
 
 /// The command, how it ended, and what apt complains about, without the checksums that it lists.

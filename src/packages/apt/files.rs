@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::index::field;
+use super::index::{self, field};
 use crate::error::{Error, Kind, Result};
 use crate::host::Command;
 use crate::host::process::is_installed;
@@ -28,7 +28,7 @@ pub fn read_file(session: Session, path: &Path) -> Result<LocalPackage> {
     Ok(LocalPackage {
         name: name.to_owned(),
         version: version.to_owned(),
-        installed: field(&text, "Installed-Size").and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024,
+        installed: index::number(&text, "Installed-Size").saturating_mul(1024),
         unchecked: signature(session, path)?,
     })
 }

@@ -61,6 +61,17 @@ impl Entry {
         arch && !self.sources_only && self.components.contains(&repository.component)
     }
 
+    /// What goes with it where ours takes its place, for a note.
+    fn lost(&self, repository: &Repository) -> Option<String> {
+        if !self.loose.is_empty() {
+            return Some(format!("{}: {} is taken away: signatures are checked", self.place(), self.loose.join(", ")));
+        }
+        let same = self.is_of(repository) && self.gives(repository) && self.components.len() == 1;
+        let words = self.uris.iter().map(|uri| crate::net::redact(uri));
+        let words: Vec<String> = words.chain(self.suites.iter().chain(&self.components).cloned()).collect();
+        (!same).then(|| format!("{}: the entry `{}` is replaced: this file is ours", self.place(), words.join(" ")))
+    }
+
     /// The keyring's path, where a path is what `Signed-By` names.
     pub fn keyring(&self) -> Option<&Path> {
         let one_word = |text: &&str| !text.contains([' ', ',', '\n']);
@@ -214,9 +225,6 @@ pub fn adopt(host: &Host, mut repository: Repository, trusted: &[Fingerprint]) -
     let (entries, mut notes) = entries(host)?;
     let own = entries.iter().filter(|entry| entry.enabled && entry.file == repository.list);
     let own_is_there = own.clone().any(|entry| entry.is_of(&repository));
-    for entry in own.filter(|entry| !entry.loose.is_empty()) {
-        notes.push(format!("{}: {} is taken away: signatures are checked", entry.place(), entry.loose.join(", ")));
-    }
     let mut served: Option<&Entry> = None;
     for entry in entries.iter().filter(|entry| entry.file != repository.list) {
         if !entry.is_of(&repository) {
@@ -268,6 +276,7 @@ pub fn adopt(host: &Host, mut repository: Repository, trusted: &[Fingerprint]) -
             if let Some(entry) = served {
                 notes.push(format!("{} names this repository, too: remove one of the two", entry.place()));
             }
+            notes.extend(own.filter_map(|entry| entry.lost(&repository)));
             let before = host.read_text(&repository.list).ok().flatten().unwrap_or_default();
             repository.text = Some(merged(&before, &repository.list_text()?));
         }

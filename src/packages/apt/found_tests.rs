@@ -165,6 +165,16 @@ fn in_our_own_file_comments_stay_and_the_entry_is_one() {
     let found = look(&[(&list("datadog.list"), before)]).unwrap();
     assert_eq!(found.repository.list_text().unwrap(), format!("# By the operations team\n{OURS}\n"));
     assert!(found.notes[0].contains("trusted=yes"), "{:?}", found.notes);
+    assert!(found.notes[1].contains("line 4: the entry `http://mirror/ stable 7` is replaced"), "{:?}", found.notes);
+    assert_eq!(found.notes.len(), 2);
+    let wider = OURS.replace(" 7", " 6 7");
+    for (before, replaced) in [(OURS, 0), (&*wider, 1), ("# deb http://mirror/ stable 7\n", 0)] {
+        let found = look(&[(&list("datadog.list"), before)]).unwrap();
+        assert_eq!(found.notes.iter().filter(|note| note.contains("is replaced")).count(), replaced, "{before}");
+    }
+    // What is not written is not said: another file serves the repository.
+    let found = look(&[(&list("a.list"), OURS), (&list("datadog.list"), "deb http://mirror/ stable 7\n")]).unwrap();
+    assert!(found.repository.list.ends_with("a.list") && found.notes.len() == 1, "{:?}", found.notes);
     assert_eq!(merged(OURS, OURS), OURS);
     assert_eq!(merged("# deb x y z", "deb a b c\n"), "# deb x y z\ndeb a b c\n");
 }

@@ -11,11 +11,10 @@ pub fn read(available: &mut Available, index: &str, names: &[&str]) {
         let Some(version) = field(paragraph, "Version") else {
             continue;
         };
-        let number = |key| field(paragraph, key).and_then(|n| n.parse().ok());
         let candidate = Candidate {
             version: version.to_owned(),
-            size: number("Size").unwrap_or(0),
-            installed_size: number("Installed-Size").unwrap_or(0),
+            size: number(paragraph, "Size"),
+            installed_size: number(paragraph, "Installed-Size"),
         };
         available.add(name, candidate);
     }
@@ -26,6 +25,11 @@ pub fn field<'a>(paragraph: &'a str, key: &str) -> Option<&'a str> {
     let lines = paragraph.lines();
     let mut values = lines.filter_map(|l| l.strip_prefix(key)?.strip_prefix(':'));
     values.next().map(str::trim)
+}
+
+/// The number in a field; 0 where there is none.
+pub fn number(paragraph: &str, key: &str) -> u64 {
+    field(paragraph, key).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -66,5 +70,16 @@ Size: 30
         let specs = [PackageSpec::exactly("datadog-agent", "1:7.57.0-1"), PackageSpec::newest("datadog-fips-proxy")];
         let needs = Needs { download: 530, installed: 1000 * 1024 };
         assert_eq!(available.needs(&specs), needs);
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_more_than_any_disk_has() {
+        let most = u64::MAX;
+        let index =
+            ["a", "b"].map(|name| format!("Package: {name}\nVersion: 1\nSize: {most}\nInstalled-Size: {most}\n\n"));
+        let mut available = Available::default();
+        read(&mut available, &index.concat(), &["a", "b"]);
+        let specs = ["a", "b"].map(|name| PackageSpec::exactly(name, "1"));
+        assert_eq!(available.needs(&specs), Needs { download: most, installed: most });
     }
 }

@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::explain::{essence, repository};
+use super::explain::{self, essence, repository};
 use super::reach::reaching;
-use super::{apt_get, with_lock, with_retries};
+use super::{LISTS_LIMIT, apt_get, with_lock, with_retries};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Command, Output, Stop, Stream};
+use crate::host::{Command, Output, Stream};
 use crate::packages::dpkg;
-use crate::packages::{Change, PackageSpec, Session};
+use crate::packages::trouble::ended_at_download;
+use crate::packages::{Change, Manager, PackageSpec, Session};
 
 const RELEASE: &str = "--hold=off releases it; --hold moves it and holds the new version";
 
@@ -28,9 +29,13 @@ pub fn download(session: Session, specs: &[PackageSpec], change: Change) -> Resu
         session.events.note("the package lists of this host are missing or old: running apt-get update");
         let update = with_lock(session, || {
             let update = reaching(session, apt_get(session))?.arg("update");
-            update.deadline(UPDATE_DEADLINE.min(session.access.deadline)).run(session.host)
+            let limit = UPDATE_DEADLINE.min(session.access.deadline);
+            update.file_limit(LISTS_LIMIT).deadline(limit).run(session.host)
         })?;
         session.events.log(update.explain());
+        if let Some(failed) = explain::update(&update) {
+            session.events.note(failed);
+        }
         output = attempt()?;
     }
     if output.success() {
@@ -65,7 +70,7 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
     })?;
     session.events.log(output.explain());
     let broken = broken.into_inner();
-    let wrong = not_as_asked(session, specs)?;
+    let wrong = Manager::Apt.not_as_asked(session.host, specs)?;
     if output.success() && wrong.is_none() {
         return Ok(());
     }
@@ -82,21 +87,6 @@ pub fn install(session: Session, specs: &[PackageSpec], change: Change) -> Resul
         Some(wrong) => error.detail(wrong),
         None => error,
     })
-}
-
-/// The first package that is not installed whole, in the version that was asked for.
-fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String>> {
-    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
-    let known = dpkg::installed(session.host, &names)?;
-    let wrong = specs.iter().zip(known).find_map(|(spec, known)| match known {
-        None => Some(format!("{} is not installed", spec.name)),
-        Some(is) if !is.is_whole() => Some(format!("{} {} is {:?}", spec.name, is.version, is.state)),
-        Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
-            Some(format!("{} is {}", spec.name, is.version))
-        }
-        Some(_) => None,
-    });
-    Ok(wrong)
 }
 
 /// Holds packages at their version, or releases them.
@@ -293,16 +283,9 @@ fn lacks_lists(text: &str, specs: &[PackageSpec]) -> bool {
 
 fn failed_download(session: Session, output: &Output) -> Error {
     let text = output.stderr_text();
-    if output.stopped.is_some() {
-        // Whoever asked to stop is answered elsewhere: this was the deadline, or nothing arrived.
-        let what = if output.stopped == Some(Stop::Deadline) {
-            format!("the download was not finished within {} s", session.access.deadline.as_secs())
-        } else {
-            format!("the download was given up: nothing arrived for {} s", session.access.stall.as_secs())
-        };
-        return Error::new(Kind::Repository, what).detail(output.explain()).hint(
-            "run again: it goes on where it stopped; a nearer mirror may help, or --download-limit and --download-stall",
-        );
+    // Whoever asked to stop is answered elsewhere: this was the deadline, or nothing arrived.
+    if let Some(error) = ended_at_download(output, session.access) {
+        return error;
     }
     let plain = |kind, what: &str| Error::new(kind, what);
     let error = if text.contains("enough free space") || text.contains("No space left") {

@@ -209,7 +209,11 @@ fn read_info(available: &mut Available, text: &str) {
                 let size = explain::bytes(value);
                 available.add(
                     name,
-                    Candidate { version: versioned(epoch, &version), size, installed_size: size * 5 / 1024 },
+                    Candidate {
+                        version: versioned(epoch, &version),
+                        size,
+                        installed_size: size.saturating_mul(5) / 1024,
+                    },
                 );
             }
             _ => {}

@@ -6,7 +6,7 @@ use crate::host::{Host, Output};
 use crate::net::redact;
 use crate::packages::Session;
 use crate::packages::lock::Lock;
-use crate::packages::trouble::{Marks, Trouble, ended_at_index};
+use crate::packages::trouble::{Marks, Trouble, ended_at_download, ended_at_index};
 
 /// The lock that dnf, yum (exit code 200) or zypper (7) did not get.
 pub fn lock_in(output: &Output) -> Option<Lock> {
@@ -56,15 +56,8 @@ pub fn index(host: &Host, output: &Output, url: &str) -> Result<()> {
 
 pub fn download(session: Session, output: &Output) -> Error {
     let text = all(output);
-    if output.stopped.is_some() {
-        let what = if output.timed_out() {
-            format!("the download was not finished within {} s", session.access.deadline.as_secs())
-        } else {
-            format!("the download was given up: nothing arrived for {} s", session.access.stall.as_secs())
-        };
-        return Error::new(Kind::Repository, what)
-            .detail(output.explain())
-            .hint("run again: what is there is kept; a nearer mirror may help, or --download-limit");
+    if let Some(error) = ended_at_download(output, session.access) {
+        return error;
     }
     let has = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
     let error = if let Some(error) = disk(&text, "the download") {

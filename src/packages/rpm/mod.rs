@@ -159,7 +159,7 @@ pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
         unfinished::end(session.host, &names)?;
     }
-    match not_as_asked(session, specs)? {
+    match manager.not_as_asked(session.host, specs)? {
         None => {
             if !output.success() {
                 session.events.note(format!(
@@ -221,20 +221,6 @@ fn older<'a>(session: Session, specs: &'a [PackageSpec]) -> Result<Vec<(&'a Pack
         compare_debian(wanted, &is).is_lt().then_some((spec, is))
     });
     Ok(lower.collect())
-}
-
-/// The first package that is not installed whole, in the version that was asked for.
-fn not_as_asked(session: Session, specs: &[PackageSpec]) -> Result<Option<String>> {
-    let names: Vec<&str> = specs.iter().map(|s| s.name.as_str()).collect();
-    let known = installed(session.host, &names)?;
-    Ok(specs.iter().zip(known).find_map(|(spec, known)| match known {
-        None => Some(format!("{} is not installed", spec.name)),
-        Some(is) if !is.is_whole() => Some(format!("{} {} is {}", spec.name, is.version, is.state.word())),
-        Some(is) if spec.version.as_ref().is_some_and(|v| *v != is.version) => {
-            Some(format!("{} is {}", spec.name, is.version))
-        }
-        Some(_) => None,
-    }))
 }
 
 /// Runs a package manager again and again while another process holds its lock, or that of rpm's database, on which it

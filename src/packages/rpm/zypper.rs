@@ -75,8 +75,14 @@ pub(super) fn download(session: Session, specs: &[PackageSpec], again: &[String]
         return Ok(output);
     }
     session.events.note("the package lists of this host are missing or old: running zypper refresh");
-    let refresh = with_lock(session, || zypper(session).arg("refresh").deadline(UPDATE_DEADLINE).run(session.host))?;
+    let refresh = with_lock(session, || {
+        zypper(session).arg("refresh").file_limit(INDEX_LIMIT).deadline(UPDATE_DEADLINE).run(session.host)
+    })?;
     session.events.log(refresh.explain());
+    if !refresh.success() {
+        let note = format!("not all repositories of this host could be read: zypper refresh: {}", refresh.ending());
+        session.events.note(note);
+    }
     run()
 }
 
