@@ -327,5 +327,7 @@ fn interruption() -> Arc<AtomicBool> {
         // Without the handler, the signal ends the process as it always does.
         let _ = signal_hook::flag::register(signal, flag.clone());
     }
+    // Where the caller ignores it, nobody's end could be waited for.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGCHLD, Arc::default());
     flag
 }

@@ -34,8 +34,8 @@ pub(super) fn loaded(look: &Look) -> Option<Check> {
         [] if denied => check.unknown("its files cannot be read"),
         [] => check.passes("it was"),
         files => check
-            .warns(format!("written later: {}", files.join(", ")), format!("systemctl restart {AGENT_UNIT}"))
-            .because(Cause::NotRestarted, Mend::Command(format!("systemctl restart {AGENT_UNIT}"))),
+            .warns(format!("written later: {}", files.join(", ")), look.restart(AGENT_UNIT))
+            .because(Cause::NotRestarted, Mend::Command(look.restart(AGENT_UNIT))),
     })
 }
 
@@ -65,14 +65,16 @@ pub(super) fn status(look: &Look) -> Vec<Check> {
     }
     match parsed {
         Err(why) => wanted.into_iter().map(|check| check.unclear(&why, "`datadog-agent status` says more")).collect(),
-        Ok(status) => {
-            wanted
-                .into_iter()
-                .map(|check| {
-                    if check.id == "agent.fips" { mode(check, &status) } else { counters(check, &status, is_new(look)) }
-                })
-                .collect()
-        }
+        Ok(status) => wanted
+            .into_iter()
+            .map(|check| {
+                if check.id == "agent.fips" {
+                    mode(check, &status, look.restart(AGENT_UNIT))
+                } else {
+                    counters(check, &status, is_new(look))
+                }
+            })
+            .collect(),
     }
 }
 
@@ -109,12 +111,11 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn mode(check: Check, status: &Value) -> Check {
+fn mode(check: Check, status: &Value, restart: String) -> Check {
     let Some(on) = status.get("fips_proxy_enabled").map(text) else {
         return check.skipped("this Agent does not say");
     };
     let port = status.get("fips_port_range_start").map_or_else(|| FIRST_PORT.to_string(), text);
-    let restart = format!("systemctl restart {AGENT_UNIT}");
     if on == "true" && port == FIRST_PORT.to_string() {
         return check.passes(format!("FIPS mode, ports from {port} on"));
     }
@@ -279,9 +280,9 @@ mod tests {
             r#"{"fips_proxy_enabled":"true","fips_port_range_start":"9803"}"#,
             r#"{"fips_proxy_enabled":true,"fips_port_range_start":9803}"#,
         ] {
-            assert_eq!(mode(check(), &status(text)).status, Status::Pass);
+            assert_eq!(mode(check(), &status(text), String::new()).status, Status::Pass);
         }
-        assert_eq!(mode(check(), &status(r#"{"fips_proxy_enabled":"false"}"#)).status, Status::Fail);
+        assert_eq!(mode(check(), &status(r#"{"fips_proxy_enabled":"false"}"#), String::new()).status, Status::Fail);
     }
 
     #[test]

@@ -20,14 +20,15 @@ const RUNTIMES: [&str; 3] = ["/var/run/docker.sock", "/run/containerd/containerd
 const FILES: [File; 3] = [File::Datadog, File::SystemProbe, File::SecurityAgent];
 
 pub(super) fn checks(look: &Look) -> Vec<Check> {
-    vec![environment::check(look), endpoints(look.current), products(look), connections(look)]
+    vec![environment::check(look), endpoints(look), products(look), connections(look)]
 }
 
 fn document(current: &Current, file: File) -> Option<&Document> {
     current.document(file.path())?.as_ref().ok()
 }
 
-fn endpoints(current: &Current) -> Check {
+fn endpoints(look: &Look) -> Check {
+    let current = look.current;
     let check = Check::of("bypass.endpoints", "no additional_endpoints");
     let (mut found, mut emptied) = (Vec::new(), Vec::new());
     for file in FILES {
@@ -49,7 +50,7 @@ fn endpoints(current: &Current) -> Check {
     }
     check.fails(found.join(", "), "remove them: the Agent sends to these endpoints itself, outside the proxy").because(
         Cause::FurtherEndpoints,
-        Mend::Command(format!("{} && systemctl restart {AGENT_UNIT}", emptied.join(" && "))),
+        Mend::Command(format!("{} && {}", emptied.join(" && "), look.restart(AGENT_UNIT))),
     )
 }
 
@@ -105,7 +106,7 @@ fn products(look: &Look) -> Check {
     let named = |found: &[Product]| {
         let seen: Vec<String> = found.iter().map(|p| format!("{} in {}", p.path, p.file.path())).collect();
         let set = found.iter().map(|p| format!("ddinstall config set {} {}=false && ", p.file.path(), p.path));
-        let command = format!("{}systemctl restart {AGENT_UNIT}", set.collect::<String>());
+        let command = set.collect::<String>() + &look.restart(AGENT_UNIT);
         (seen.join(", "), Mend::Command(command))
     };
     let hint = "set it to false: its data goes to the site directly, outside the proxy";

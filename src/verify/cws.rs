@@ -1,6 +1,7 @@
 //! What CWS needs beside its files and units.
 
-use crate::desired::SYSPROBE_UNIT;
+use crate::desired::{AGENT_UNIT, SYSPROBE_UNIT};
+use crate::host::services::log_command;
 use crate::host::system::{self, Lockdown};
 use crate::support;
 use crate::types::Profile;
@@ -65,10 +66,16 @@ fn btf(look: &Look) -> Check {
         true => check.passes("it does"),
         false => check.warns(
             format!("{}, without BTF", look.facts.kernel),
-            format!("system-probe then needs kernel headers or its own BTF; journalctl -u {SYSPROBE_UNIT} says if it found them"),
+            format!(
+                "system-probe then needs kernel headers or its own BTF; {} says if it found them",
+                log_command(look.facts.init, SYSPROBE_UNIT)
+            ),
         ),
     }
 }
+
+/// systemd has a unit for it, which counts as mounted on each boot.
+const MOUNT: &str = "systemctl start sys-kernel-debug.mount";
 
 fn debugfs(look: &Look) -> Check {
     let check = Check::of("cws.debugfs", "debugfs at /sys/kernel/debug, or tracefs");
@@ -78,9 +85,7 @@ fn debugfs(look: &Look) -> Check {
             let kind = |line: &str| line.split(' ').nth(2).is_some_and(|kind| ["debugfs", "tracefs"].contains(&kind));
             match mounts.lines().find(|line| kind(line)) {
                 Some(line) => check.passes(line.split(' ').nth(1).unwrap_or_default()),
-                None => check
-                    .warns("not mounted", "systemctl start sys-kernel-debug.mount")
-                    .because(Cause::Cws, Mend::Command("systemctl start sys-kernel-debug.mount".into())),
+                None => check.warns("not mounted", MOUNT).because(Cause::Cws, Mend::Command(MOUNT.into())),
             }
         }
         Err(failure) => check.unknown(failure.to_string()),
@@ -98,10 +103,11 @@ fn module(look: &Look) -> Check {
             .warns(
                 "there is no such socket",
                 format!(
-                    "journalctl -u {SYSPROBE_UNIT} says why; an Agent that sends from system-probe itself may have none"
+                    "{} says why; an Agent that sends from system-probe itself may have none",
+                    log_command(look.facts.init, SYSPROBE_UNIT)
                 ),
             )
-            .because(Cause::Cws, Mend::Command("systemctl restart datadog-agent".into())),
+            .because(Cause::Cws, Mend::Command(look.restart(AGENT_UNIT))),
         Err(failure) => check.unknown(failure.to_string()),
     }
 }

@@ -142,14 +142,14 @@ pub(super) fn check(look: &Look) -> Check {
             Place::Process(unit) => format!("the running {unit}: {}", names.join(", ")),
         })
         .collect();
-    let mend = mend(&found);
+    let mend = mend(look, &found);
     check
         .fails(seen.join("; "), format!("remove it, then restart the Agent: {mend}"))
         .because(Cause::EnvironmentOverride, Mend::Command(mend))
 }
 
 /// The line for the shell that takes the variables away where they stand.
-fn mend(found: &BTreeMap<Place, Vec<String>>) -> String {
+fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut lines = Vec::new();
     for (place, names) in found {
@@ -175,7 +175,7 @@ fn mend(found: &BTreeMap<Place, Vec<String>>) -> String {
         names.dedup();
         lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {path}", names.join("|")));
     }
-    lines.push(format!("systemctl restart {AGENT_UNIT}"));
+    lines.push(look.restart(AGENT_UNIT));
     lines.join(" && ")
 }
 

@@ -23,6 +23,7 @@ use serde::Serialize;
 use crate::current::Current;
 use crate::desired::{AGENT_UNIT, Desired};
 use crate::facts::Facts;
+use crate::host::services::restart_command;
 use crate::host::{Host, system};
 use crate::types::{Flavor, Profile};
 
@@ -298,6 +299,11 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// What an operator types to restart a unit of this host.
+    fn restart(&self, unit: &str) -> String {
+        restart_command(self.facts.init, unit)
+    }
+
     /// Whether the running Agent is to be asked.
     fn asks_the_agent(&self) -> bool {
         self.reach == Reach::Agent

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::current::Current;
-use crate::desired::{FIRST_PORT, PORTS, PROXY_CFG, PROXY_CFG_EXAMPLE, PROXY_UNIT};
+use crate::desired::{AGENT_UNIT, FIRST_PORT, PORTS, PROXY_CFG, PROXY_CFG_EXAMPLE, PROXY_UNIT};
 use crate::facts::Init;
 use crate::host::sockets::{Knock, Listener, Probe, http_get, knock, ranges};
 use crate::host::{system, units};
@@ -118,7 +118,7 @@ pub(super) fn checks(look: &Look) -> Vec<Check> {
 fn restart(look: &Look) -> String {
     match look.facts.profile {
         Profile::Container => "the container's first process must start it, and end where it ends".to_owned(),
-        _ => format!("systemctl restart {PROXY_UNIT}"),
+        _ => look.restart(PROXY_UNIT),
     }
 }
 
@@ -250,8 +250,8 @@ fn loaded(look: &Look) -> Option<Check> {
     Some(match look.current.written_since(PROXY_UNIT, &[PROXY_CFG]).is_empty() {
         true => check.passes("it was"),
         false => check
-            .warns("the file was written later", format!("systemctl restart {PROXY_UNIT}"))
-            .because(Cause::NotRestarted, Mend::Command(format!("systemctl restart {PROXY_UNIT}"))),
+            .warns("the file was written later", look.restart(PROXY_UNIT))
+            .because(Cause::NotRestarted, Mend::Command(look.restart(PROXY_UNIT))),
     })
 }
 
@@ -275,7 +275,7 @@ fn localhost(look: &Look) -> Check {
             .fails(format!("{} (/etc/hosts)", all.join(", ")), "the proxy listens on 127.0.0.1: let /etc/hosts say so")
             .because(
                 Cause::LocalhostName,
-                Mend::Command("sed -i '1i 127.0.0.1 localhost' /etc/hosts && systemctl restart datadog-agent".into()),
+                Mend::Command(format!("sed -i '1i 127.0.0.1 localhost' /etc/hosts && {}", look.restart(AGENT_UNIT))),
             ),
     }
 }
@@ -329,7 +329,7 @@ pub(super) fn journal(look: &Look) -> Option<Check> {
         Ok(lines) => match complaints(&lines) {
             complaints if complaints.is_empty() => check.passes(format!("{} lines read", lines.len())),
             complaints => {
-                let (cause, mend) = statistics::cause_of(host, &lines.join("\n"));
+                let (cause, mend) = statistics::cause_of(host, look.facts.init, &lines.join("\n"));
                 check
                     .fails(
                         complaints.join("; "),

@@ -6,6 +6,7 @@ use crate::desired::{
 };
 use crate::facts::{Facts, Family, Init};
 use crate::host::Host;
+use crate::host::services::restart_command;
 use crate::host::system;
 use crate::host::units::UnitState;
 use crate::host::users::Users;
@@ -68,7 +69,7 @@ pub(super) fn journald(host: &Host, desired: &Desired, current: &Current) -> Vec
     };
     let running = current.units.get(AGENT_UNIT).map_or(0, |state| state.main_pid);
     let groups = system::groups_of(host, running);
-    let restart = format!("systemctl restart {AGENT_UNIT}");
+    let restart = restart_command(desired.init, AGENT_UNIT);
     let member = match (current.memberships.contains(&(AGENT_USER, JOURNAL_GROUP)), group, groups) {
         (false, ..) => check
             .fails("it is not", format!("`ddinstall install` adds it, or: usermod -aG {JOURNAL_GROUP} {AGENT_USER}"))

@@ -5,6 +5,7 @@ use crate::config::value_at;
 use crate::config::yaml::Value;
 use crate::desired::{FIRST_PORT, PROXY_CFG, PROXY_UNIT};
 use crate::host::Host;
+use crate::host::services::{Init, restart_command};
 use crate::host::sockets::{Probe, http_get, unframed};
 use crate::settings::File;
 
@@ -56,7 +57,7 @@ pub(super) fn checks(look: &Look) -> Vec<Check> {
         !server.status.starts_with("MAINT") || !all.iter().any(|o| o.backend == server.backend && o.is_up())
     };
     let used: Vec<&Server> = used.iter().filter(counts).copied().collect();
-    vec![dns_check(dns, &used), tls_check(tls, look, &used), backends_check(backends, look, &all, &used)]
+    vec![dns_check(dns, look, &used), tls_check(tls, look, &used), backends_check(backends, look, &all, &used)]
 }
 
 /// Whether the Agent of this host sends through a backend. Names are the vendor's; metrics and the validation of keys
@@ -88,7 +89,8 @@ fn backends_check(check: Check, look: &Look, all: &[Server], used: &[&Server]) -
     let everything: Vec<&Server> = all.iter().collect();
     let failing = down(used);
     if let Some(first) = failing.first() {
-        let (cause, mend) = cause_of(look.host, &format!("{} {} {}", first.status, first.check, first.last));
+        let (cause, mend) =
+            cause_of(look.host, look.facts.init, &format!("{} {} {}", first.status, first.check, first.last));
         let failing: Vec<&Server> = failing.iter().collect();
         let words = [first.status.as_str(), first.check.as_str(), first.last.as_str()].map(str::trim);
         let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -108,31 +110,26 @@ fn backends_check(check: Check, look: &Look, all: &[Server], used: &[&Server]) -
     }
 }
 
-fn dns_check(check: Check, used: &[&Server]) -> Check {
+fn dns_check(check: Check, look: &Look, used: &[&Server]) -> Check {
     let nameless: Vec<&Server> = used.iter().filter(|server| server.status.starts_with("MAINT")).copied().collect();
     match nameless.is_empty() {
         true => check.passes("the proxy has them"),
         false => check
             .fails(
                 format!("none for {}", names(&nameless)),
-                format!("see /etc/resolv.conf and the name server it names; then systemctl restart {PROXY_UNIT}"),
+                format!("see /etc/resolv.conf and the name server it names; then {}", look.restart(PROXY_UNIT)),
             )
-            .because(Cause::Dns, Mend::Command(retry())),
+            .because(Cause::Dns, Mend::Command(look.restart(PROXY_UNIT))),
     }
 }
 
-/// The proxy looks again at once.
-fn retry() -> String {
-    format!("systemctl restart {PROXY_UNIT}")
-}
-
 /// HAProxy's words for a failure, in its log or on its page, and what is behind it.
-pub(super) fn cause_of(host: &Host, words: &str) -> (Cause, Mend) {
+pub(super) fn cause_of(host: &Host, init: Init, words: &str) -> (Cause, Mend) {
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
     if has(&["bind socket"]) {
         (Cause::ServiceFailed, Mend::Fix)
     } else if has(&["MAINT"]) {
-        (Cause::Dns, Mend::Command(retry()))
+        (Cause::Dns, Mend::Command(restart_command(init, PROXY_UNIT)))
     } else if has(&["L6", "Layer6", "SSL handshake failure", "certificate verify failed"])
         && !has(&["L6TOUT", "Layer6 timeout"])
     {
@@ -270,7 +267,7 @@ mod tests {
     #[test]
     fn what_haproxy_says_has_a_cause() {
         let host = Host::new(tempfile::tempdir().unwrap().path()).unwrap();
-        let cause = |words: &str| cause_of(&host, words).0;
+        let cause = |words: &str| cause_of(&host, Init::Systemd, words).0;
         assert_eq!(cause("DOWN L4CON Connection refused"), Cause::IntakeRefused);
         assert_eq!(cause("Server datadog-api/mothership3 is DOWN, reason: Layer4 timeout"), Cause::IntakeBlocked);
         assert_eq!(cause("reason: Layer6 invalid response, info: \"SSL handshake failure\""), Cause::TlsRefused);
