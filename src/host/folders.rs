@@ -69,12 +69,13 @@ impl Host {
         let error = |e| self.error("make the folder", path, e);
         mkdirat(&parent, name.as_os_str(), Mode::S_IRWXU).map_err(error)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let done = openat(&parent, name.as_os_str(), flags, Mode::empty()).and_then(|fd| set_attributes(&fd, to));
+        let done = openat(&parent, name.as_os_str(), flags, Mode::empty())
+            .and_then(|fd| set_attributes(&fd, to))
+            .and_then(|()| sync_folder(&parent));
         if let Err(e) = done {
             let _ = unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir);
             return Err(error(e));
         }
-        sync_folder(&parent).map_err(error)?;
         Ok(true)
     }
 
