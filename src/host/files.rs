@@ -178,14 +178,15 @@ impl Host {
         Ok(Some(Stored { bytes, meta: FileMeta::from(&stat) }))
     }
 
-    /// [`Host::read`] for a file that [`Host::write`] may replace: a link in its place is refused, whoever made it.
+    /// [`Host::read`] for a file that [`Host::write`] may replace: a link in its place is refused, whoever made it, and so is
+    /// one of several names.
     pub fn read_own(&self, path: impl AsRef<Path>) -> std::result::Result<Option<Stored>, ReadFailure> {
         let path = path.as_ref();
         match self.open(path, OFlag::O_PATH, Last::Keep)? {
             None => return Ok(None),
             Some(fd) => {
                 let stat = fstat(&fd).map_err(|e| self.failure("read", path, e))?;
-                if is(&stat, SFlag::S_IFLNK) {
+                if is(&stat, SFlag::S_IFLNK) || (is(&stat, SFlag::S_IFREG) && stat.st_nlink > 1) {
                     return Err(ReadFailure::NotRegular(self.refusal(path, &stat)));
                 }
             }
