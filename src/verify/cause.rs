@@ -9,10 +9,10 @@ use serde::Serialize;
 pub enum Cause {
     /// Something could only be seen by root.
     NotRoot,
+    AgentTooOld,
     PackageMissing,
     /// A package that is half-installed, or whose program is gone.
     PackageBroken,
-    AgentTooOld,
     DiskFull,
     /// A configuration file that is no YAML.
     FileBroken,
