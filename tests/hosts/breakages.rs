@@ -177,7 +177,10 @@ pub const CASES: &[Case] = &[
     slow(
         "there is a further endpoint",
         "further-endpoints",
-        |h| set(h, DATADOG, "additional_endpoints={\"https://app.datadoghq.com\": [abcdefabcdefabcdefabcdefabcdefab]}"),
+        |h| {
+            let line = "additional_endpoints: {https://app.datadoghq.com: [abcdefabcdefabcdefabcdefabcdefab]}";
+            sh(h, &format!("echo '{line}' >> {DATADOG}; systemctl restart datadog-agent; sleep 1"));
+        },
         Printed,
     ),
     slow("the API key is empty", "no-api-key", |h| set(h, DATADOG, "api_key=\"\""), Printed),
