@@ -164,8 +164,15 @@ fn config_set_keeps_owner_and_mode_and_follows_no_link() {
     host.ddinstall(&["config", "set", path, "fips.enabled=true"]).run().exits(0).says("says so already");
     host.ddinstall(&["config", "set", path, "env=x", "--dry-run"]).run().exits(0).says("would change");
     assert!(host.tree().changes_since(&before).is_empty());
-    let run = host.ddinstall(&["config", "set", path, &format!("app_key={KEY}"), "--diff"]).run().exits(0);
+    // Every user can read arguments.
+    host.ddinstall(&["config", "set", path, &format!("app_key={KEY}"), "--diff"])
+        .run()
+        .exits(2)
+        .says("app_key is a secret");
+    assert!(host.tree().changes_since(&before).is_empty());
+    let run = host.ddinstall(&["config", "set", path, "app_key=-", "--diff"]).stdin(format!("{KEY}\n")).run().exits(0);
     assert!(!run.stdout.contains(KEY), "{run}");
+    assert_eq!(host.yaml(path)["app_key"], KEY);
     // dd-agent owns the folder: it may plant a link there.
     host.sh("echo 'a: 1' > /etc/victim.yaml; ln -s /etc/victim.yaml /etc/datadog-agent/link.yaml; chown -h dd-agent: /etc/datadog-agent/link.yaml");
     let run = host.ddinstall(&["config", "set", "/etc/datadog-agent/link.yaml", "a=2"]).run();
