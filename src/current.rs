@@ -18,6 +18,9 @@ use crate::packages::{Installed, Manager};
 use crate::settings::File;
 use crate::types::{Flavor, Profile, Version};
 
+/// The Agent reads them beside its main file.
+const BESIDE: [File; 2] = [File::SystemProbe, File::SecurityAgent];
+
 /// One file.
 #[derive(Debug, Clone)]
 pub enum Seen {
@@ -56,19 +59,17 @@ pub struct Current {
 }
 
 impl Current {
-    /// Those of these files that were written after a running unit was started: it runs with others. A time that is still
-    /// to come says nothing.
-    pub fn written_since<'a>(&self, unit: &str, files: &[&'a str]) -> Vec<&'a str> {
-        let running = self.units.get(unit).filter(|state| state.is_running());
-        let Some(started) = running.and_then(|state| system::time_of_monotonic(state.active_since_monotonic)) else {
-            return Vec::new();
-        };
+    /// Those of these files that were written after a unit was started: it runs with others. A time that is still to come
+    /// says nothing. None: it does not run, or since when is not known.
+    pub fn written_since<'a>(&self, unit: &str, files: &[&'a str]) -> Option<Vec<&'a str>> {
+        let running = self.units.get(unit).filter(|state| state.is_running())?;
+        let started = system::time_of_monotonic(running.active_since_monotonic)?;
         let now = system::epoch_seconds() as i64;
         let later = |path: &&&str| {
             let stored = self.file(path).stored();
             stored.is_some_and(|stored| stored.meta.mtime > started + 1 && stored.meta.mtime <= now)
         };
-        files.iter().filter(later).copied().collect()
+        Some(files.iter().filter(later).copied().collect())
     }
 
     pub fn read(host: &Host, desired: &Desired) -> Result<Current> {
@@ -95,7 +96,7 @@ impl Current {
             }
         }
         // What only speaks of a bypass is read as it stands, whoever's it is.
-        for path in [File::SystemProbe, File::SecurityAgent].map(File::path) {
+        for path in BESIDE.map(File::path) {
             files.entry(path).or_insert_with(|| match host.read(path) {
                 Ok(Some(stored)) => Seen::Present(stored),
                 Ok(None) => Seen::Absent,
@@ -107,7 +108,7 @@ impl Current {
         for path in [desired.asked.main_file().path()]
             .into_iter()
             .chain(yaml.map(|wish| wish.path))
-            .chain([File::SystemProbe, File::SecurityAgent].map(File::path))
+            .chain(BESIDE.map(File::path))
         {
             if let Some(Seen::Present(stored)) = files.get(path) {
                 documents.entry(path).or_insert_with(|| yaml::load(&stored.bytes));

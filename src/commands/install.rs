@@ -11,7 +11,7 @@ use crate::current::Current;
 use crate::desired::{self, Desired};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Hold, Host, scopes, system, users};
-use crate::packages::Manager;
+use crate::packages::{self, Manager};
 use crate::prepare::{self, Prepared};
 use crate::receipt::{self, BINARY, PROOF, Past};
 use crate::report::json::Document;
@@ -144,7 +144,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let Prepared { facts, mut receipt, asked, desired, context, plan, .. } = prepared;
     receipt.built = built;
     let job = Job {
-        session: crate::packages::Session { lock: Some(&lock), ..session.tools() },
+        session: packages::Session { lock: Some(&lock), ..session.tools() },
         request,
         facts: &facts,
         asked: &asked,

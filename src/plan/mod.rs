@@ -221,7 +221,7 @@ impl Plan {
                 None if context.replaced.iter().any(|name| name == package) => format!("{package} was replaced"),
                 None if context.resume => "an earlier run did not come to its end".into(),
                 None if !running && !later => "it does not run".into(),
-                None if let Some(path) = current.written_since(unit, &read).first() => {
+                None if let Some([path, ..]) = current.written_since(unit, &read).as_deref() => {
                     format!("{path} was changed after it was started")
                 }
                 None if unit == PROXY_UNIT && !later && !current.closed_ports().is_empty() => {

@@ -24,11 +24,9 @@ const FIRST_NEW_DIAGNOSE: Version = Version::new(7, 48, 0);
 
 /// Whether the Agent was started after its files were last written: otherwise it runs with others.
 pub(super) fn loaded(look: &Look) -> Option<Check> {
-    let state = look.current.units.get(AGENT_UNIT).filter(|state| state.is_running())?;
-    system::time_of_monotonic(state.active_since_monotonic)?;
     let check = Check::of("agent.loaded", "started after its files were written");
     let files = [File::Datadog, File::SystemProbe, File::SecurityAgent].map(|file| file.path());
-    let later = look.current.written_since(AGENT_UNIT, &files);
+    let later = look.current.written_since(AGENT_UNIT, &files)?;
     let denied = files.iter().any(|file| matches!(look.current.file(file), crate::current::Seen::Denied(_)));
     Some(match later.as_slice() {
         [] if denied => check.unknown("its files cannot be read"),

@@ -30,9 +30,13 @@ pub(super) fn pids(look: &Look, state: &UnitState) -> Vec<u32> {
     // In an image nothing runs; what can be seen is the building machine's.
     let here = look.desired.init != Init::Systemd && look.facts.profile != Profile::Image;
     let Some(program) = program(&state.name).filter(|_| here) else { return Vec::new() };
-    let agent = look.current.agent_user.map(|(uid, _)| uid);
-    let found = system::processes(look.host, program);
-    found.into_iter().filter(|(_, uid)| *uid == 0 || Some(*uid) == agent).map(|(pid, _)| pid).collect()
+    trusted(look.host, look.current, program).map(|(pid, _)| pid).collect()
+}
+
+/// The processes of a program with their users: those of root and of the Agent's user.
+fn trusted(host: &Host, current: &Current, program: &str) -> impl Iterator<Item = (u32, u32)> {
+    let agent = current.agent_user.map(|(uid, _)| uid);
+    system::processes(host, program).into_iter().filter(move |(_, uid)| *uid == 0 || Some(*uid) == agent)
 }
 
 /// Whether each program that must run does, as root or as the Agent's user.
@@ -45,9 +49,7 @@ pub(super) fn processes(host: &Host, desired: &Desired, current: &Current) -> Ve
         checks.push(if !desired.start {
             check.skipped(desired.rests())
         } else {
-            let agent = current.agent_user.map(|(uid, _)| uid);
-            let found = system::processes(host, program);
-            match found.iter().find(|(_, uid)| *uid == 0 || Some(*uid) == agent) {
+            match trusted(host, current, program).next() {
                 Some((pid, uid)) => check.passes(format!("process {pid} of user {uid}")),
                 None => check
                     .fails(

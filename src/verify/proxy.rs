@@ -10,7 +10,7 @@ use crate::current::Current;
 use crate::desired::{AGENT_UNIT, FIRST_PORT, PORTS, PROXY_CFG, PROXY_CFG_EXAMPLE, PROXY_UNIT};
 use crate::facts::Init;
 use crate::host::sockets::{Knock, Listener, Probe, http_get, knock, ranges};
-use crate::host::{system, units};
+use crate::host::units;
 use crate::types::Profile;
 
 use super::{Cause, Check, Look, Mend, Reach, Status, files, firewall, statistics};
@@ -243,11 +243,9 @@ fn close(look: &Look) -> Mend {
 
 /// Whether the proxy was started after its configuration was last written.
 fn loaded(look: &Look) -> Option<Check> {
-    let state = look.current.units.get(PROXY_UNIT).filter(|state| state.is_running())?;
-    system::time_of_monotonic(state.active_since_monotonic)?;
     look.current.file(PROXY_CFG).stored()?;
     let check = Check::of("proxy.loaded", format!("started after {PROXY_CFG} was written"));
-    Some(match look.current.written_since(PROXY_UNIT, &[PROXY_CFG]).is_empty() {
+    Some(match look.current.written_since(PROXY_UNIT, &[PROXY_CFG])?.is_empty() {
         true => check.passes("it was"),
         false => check
             .warns("the file was written later", look.restart(PROXY_UNIT))
