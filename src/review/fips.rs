@@ -7,7 +7,7 @@ use super::read::image_tag;
 use super::rules::finding;
 use crate::config::yaml::places::Change;
 use crate::settings::File;
-use crate::settings::bypass::{Default, PRODUCTS, Product, variable};
+use crate::settings::bypass::{Default, PRODUCTS, Product, names_endpoints, variable};
 
 /// The container that a product sends from.
 pub fn role_of(product: &Product) -> Role {
@@ -84,7 +84,7 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         return add("fips-platform", at, "the Agent cannot reach the FIPS proxy in Elastic Beanstalk".into(), vec![]);
     }
     let by_file = workload.by_file("fips.enabled") == Some(true);
-    let start = |container: &Container| container.text("DD_FIPS_PORT_RANGE_START").and_then(|t| t.parse::<i64>().ok());
+    let start = |container: &Container| workload.said(container, "fips.port_range_start")?.parse::<i64>().ok();
     let port = senders.iter().find_map(|c| start(c)).unwrap_or(FIRST_PORT);
     for container in &senders {
         let name = &container.name;
@@ -108,8 +108,11 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             let what = format!("{name}: its first port of the proxy is not {port} as elsewhere");
             add("fips-port", &place("DD_FIPS_PORT_RANGE_START"), what, fix);
         }
-        if let Some(address) = container.text("DD_FIPS_LOCAL_ADDRESS").filter(|address| !is_loopback(address)) {
-            let what = format!("{name}: DD_FIPS_LOCAL_ADDRESS is {}, no loopback address", address.escape_debug());
+        if let Some(address) = workload.said(container, "fips.local_address").filter(|address| !is_loopback(address)) {
+            let what = format!(
+                "{name}: the proxy's address (DD_FIPS_LOCAL_ADDRESS, fips.local_address) is {}, no loopback address",
+                address.escape_debug()
+            );
             let fix = mend.set(container, "DD_FIPS_LOCAL_ADDRESS", "127.0.0.1");
             add("fips-address", &place("DD_FIPS_LOCAL_ADDRESS"), what, fix);
         }
@@ -127,7 +130,7 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             add("fips-site", &place("DD_SITE"), what, mend.set(container, "DD_SITE", "ddog-gov.com"));
         }
         for variable in &container.variables {
-            ignored(container, variable, &mut add);
+            ignored(mend, container, variable, &mut add);
         }
     }
     for product in &PRODUCTS {
@@ -206,11 +209,16 @@ fn check_proxy(mend: &Mend, proxy: &Container, port: i64, add: &mut impl FnMut(&
     }
 }
 
-fn ignored(container: &Container, variable: &Variable, add: &mut impl FnMut(&str, &str, String, Vec<Change>)) {
+fn ignored(
+    mend: &Mend,
+    container: &Container,
+    variable: &Variable,
+    add: &mut impl FnMut(&str, &str, String, Vec<Change>),
+) {
     let name = variable.name.as_str();
     let set = variable.value.as_deref() != Some("");
-    let fix = || vec![Change::Remove(variable.at.clone())];
-    if set && name.starts_with("DD_") && name.ends_with("ADDITIONAL_ENDPOINTS") {
+    let fix = || mend.unset(variable);
+    if set && name.starts_with("DD_") && names_endpoints(name) {
         add("fips-bypass", &variable.at, format!("{}: {name} is set", container.name), fix());
     } else if set && IGNORED.contains(&name) {
         add("fips-ignored", &variable.at, format!("{}: {name} is set", container.name), fix());

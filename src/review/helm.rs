@@ -1,13 +1,15 @@
 //! Values of the vendor's Helm chart. The chart makes the pods; here it counts what it is told, and what it would not
 //! do with it (chart datadog 3.240: values.yaml, _container-fips-proxy.yaml).
 
-use super::mend::{FIRST_PORT, PORTS, SECRET};
-use super::model::Finding;
+use super::mend::{FIRST_PORT, PORTS, SECRET, from_secret};
+use super::model::{Finding, Variable};
 use super::read::{Place, written};
+use super::rights::{is_plain, is_secret};
 use super::rules::{finding, rule};
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change::{self, Put, Remove};
 use crate::secret::Secret;
+use crate::settings::bypass::{PRODUCTS, names_endpoints, variable as by_variable};
 
 /// Names of values that are looked at, and their kinds: `b` a switch, `i` a number, `s` a text.
 const TYPES: [(&str, char); 24] = [
@@ -159,6 +161,7 @@ pub fn check(document: &Value, number: usize, found: &mut Vec<Finding>, secrets:
         }
     }
     privileges(&root, number, cws, found);
+    variables(&root, number, fips && !built_in, found, secrets);
     if !fips || built_in {
         return;
     }
@@ -227,6 +230,61 @@ pub fn check(document: &Value, number: usize, found: &mut Vec<Finding>, secrets:
             let fix = all.map(|variable| Change::Push(at(probe), pair(variable))).to_vec();
             let what = "the chart gives system-probe no FIPS variables".into();
             add("fips-partial", probe, what, fix);
+        }
+    }
+}
+
+/// Variables that the values give to containers: what decides there goes before the chart's own switches.
+fn variables(root: &Place, number: usize, fips: bool, found: &mut Vec<Finding>, secrets: &mut Vec<Secret>) {
+    let sections = ["datadog", "clusterAgent", "clusterChecksRunner"];
+    let mut lists: Vec<_> = sections.iter().map(|name| ((*name).to_owned(), root.get(name))).collect();
+    let of_agent = |(name, place)| (format!("agents.containers.{name}"), Some(place));
+    lists.extend(root.entries("agents/containers").into_iter().map(of_agent));
+    let mut add = |id: &str, at: &str, what: String, fix| found.push(finding(id, number, at, what, fix));
+    for (of, place) in lists.iter().filter_map(|(of, place)| Some((of.escape_debug(), place.as_ref()?))) {
+        for set in place.items("envFrom") {
+            add("variables-unread", &set.at, format!("{of}: variables of a set were not read"), Vec::new());
+        }
+        let dictionary = place.entries("envDict").into_iter().map(|(name, value)| Variable {
+            name: name.to_owned(),
+            value: Some(written(value.value)),
+            mistyped: false,
+            inherited: false,
+            at: value.at,
+        });
+        for variable in place.variables("env").into_iter().chain(dictionary) {
+            let listed = !variable.at.contains("/envDict/");
+            let at = if listed { format!("{}/value", variable.at) } else { variable.at.clone() };
+            let name = variable.name.escape_debug();
+            let Some(value) = variable.value.as_deref() else { continue };
+            if variable.mistyped {
+                let fix = vec![Put(at.clone(), Value::Str(value.into()))];
+                add("value-type", &at, format!("{of}: the value of {name} is no text"), fix);
+            }
+            if is_secret(&variable.name) && is_plain(value) {
+                secrets.push(Secret::new(value));
+                let fix = if listed { from_secret(&variable) } else { vec![Remove(at.clone())] };
+                add("secret-plain", &variable.at, format!("{of}: the value of {name} stands in the values"), fix);
+            }
+            let on = Value::Str(value.into()).as_bool();
+            let bypass = PRODUCTS.iter().any(|product| by_variable(product.path) == variable.name);
+            let put = |word: &str| vec![Put(at.clone(), Value::Str(word.into()))];
+            match variable.name.as_str() {
+                _ if !fips => {}
+                "DD_FIPS_ENABLED" if on != Some(true) => {
+                    add("fips-partial", &variable.at, format!("{of}: {name} is not true"), put("true"));
+                }
+                "DD_FIPS_HTTPS" if on != Some(false) => {
+                    add("fips-https", &variable.at, format!("{of}: {name} is not false"), put("false"));
+                }
+                _ if bypass && on == Some(true) => {
+                    add("fips-bypass", &variable.at, format!("{of}: {name} is on"), put("false"));
+                }
+                other if other.starts_with("DD_") && names_endpoints(other) && !value.is_empty() => {
+                    add("fips-bypass", &variable.at, format!("{of}: {name} is set"), vec![Remove(variable.at.clone())]);
+                }
+                _ => {}
+            }
         }
     }
 }

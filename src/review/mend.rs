@@ -6,6 +6,7 @@ use crate::config::yaml::places::{Change, token};
 use super::capabilities::{Grant, Platform, same_path};
 use super::model::{Container, Mount, Variable, Workload};
 use super::read::Place;
+use super::read::compose::parts;
 use Change::{Push, Put, Remove};
 
 /// Where a secret is kept, as fixes name it.
@@ -27,6 +28,18 @@ fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
 
 fn pair(name: &str, value: &str) -> Value {
     map([("name", text(name)), ("value", text(value))])
+}
+
+/// What a variable's value is called where secrets are kept: `api-key`.
+fn key_of(variable: &str) -> String {
+    variable.trim_start_matches("DD_").to_ascii_lowercase().replace('_', "-")
+}
+
+/// Names a Secret in place of the value of a pod's variable.
+pub fn from_secret(variable: &Variable) -> Vec<Change> {
+    let at = &variable.at;
+    let secret = map([("name", text(SECRET.0)), ("key", text(key_of(&variable.name)))]);
+    vec![Put(format!("{at}/valueFrom"), map([("secretKeyRef", secret)])), Remove(format!("{at}/value"))]
 }
 
 /// A document that fixes are made for.
@@ -52,7 +65,7 @@ impl Mend<'_> {
     /// Sets a variable.
     pub fn set(&self, container: &Container, name: &str, value: &str) -> Vec<Change> {
         let at = &container.at;
-        let found = container.variable(name);
+        let found = container.variable(name).filter(|variable| !variable.inherited);
         if self.is_docker() {
             let list = container.variables.first().is_some_and(|v| !v.at.ends_with(&format!("/{}", token(&v.name))));
             let both = || text(format!("{name}={value}"));
@@ -73,26 +86,28 @@ impl Mend<'_> {
         }
     }
 
+    /// Takes a variable away. One that comes with a set stays: who wants the set's others would lose them.
+    pub fn unset(&self, variable: &Variable) -> Vec<Change> {
+        if variable.inherited { Vec::new() } else { vec![Remove(variable.at.clone())] }
+    }
+
     /// Names a secret in place of its value.
     pub fn reference(&self, container: &Container, variable: &Variable) -> Vec<Change> {
+        if variable.inherited {
+            return Vec::new();
+        }
         let (at, name) = (&variable.at, &variable.name);
-        let (secret, parameter) = match name.as_str() {
-            "DD_API_KEY" => (map([("name", text(SECRET.0)), ("key", text(SECRET.1))]), PARAMETER.to_owned()),
-            _ => {
-                let key = name.trim_start_matches("DD_").to_ascii_lowercase().replace('_', "-");
-                let parameter = format!("datadog-{key}");
-                (map([("name", text(SECRET.0)), ("key", text(key))]), parameter)
-            }
-        };
         match self.platform() {
-            Platform::Kubernetes => {
-                vec![Put(format!("{at}/valueFrom"), map([("secretKeyRef", secret)])), Remove(format!("{at}/value"))]
-            }
+            Platform::Kubernetes => from_secret(variable),
             Platform::Docker if at.ends_with(&format!("/{}", token(name))) => vec![Put(at.clone(), Value::Null)],
             Platform::Docker => vec![Put(at.clone(), text(name))],
             // An environment property of Elastic Beanstalk reaches the containers.
             Platform::Beanstalk => vec![Remove(at.clone())],
             Platform::EcsEc2 | Platform::Fargate => {
+                let parameter = match name.as_str() {
+                    "DD_API_KEY" => PARAMETER.to_owned(),
+                    _ => format!("datadog-{}", key_of(name)),
+                };
                 let entry = map([("name", text(name)), ("valueFrom", text(parameter))]);
                 vec![Remove(at.clone()), Push(format!("{}/secrets", container.at), entry)]
             }
@@ -193,10 +208,10 @@ impl Mend<'_> {
     /// Sets whether a mount can be written to; its propagation goes.
     pub fn mode(&self, mount: &Mount, writable: bool) -> Vec<Change> {
         let at = &mount.at;
-        let is_text = matches!(self.data.at(at), Some(Value::Str(_)));
-        if is_text {
+        if let Some(Value::Str(told)) = self.data.at(at) {
             let mode = if writable { "" } else { ":ro" };
-            return vec![Put(at.clone(), text(format!("{}:{}{mode}", mount.host, mount.path)))];
+            let places: Vec<&str> = parts(told).take(2).collect();
+            return vec![Put(at.clone(), text(format!("{}{mode}", places.join(":"))))];
         }
         let key = if self.is_docker() { "read_only" } else { "readOnly" };
         vec![Put(format!("{at}/{key}"), Value::Bool(!writable))]

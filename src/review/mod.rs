@@ -140,7 +140,7 @@ pub fn mended(bytes: &[u8]) -> Result<(String, Review), Refusal> {
         let (review, source) = examine(parsed.kind, parsed.source, parsed.found);
         Ok((parsed.text, review, source))
     };
-    let key = |finding: &Finding| format!("{} {} {}", finding.rule, finding.at, finding.what);
+    let key = |finding: &Finding| format!("{} {} {} {}", finding.rule, finding.document, finding.at, finding.what);
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     // Findings that were dealt with before and came back, or could not be.
     let mut tried: Vec<String> = Vec::new();
@@ -152,17 +152,25 @@ pub fn mended(bytes: &[u8]) -> Result<(String, Review), Refusal> {
             continue;
         }
         let before = text.clone();
-        let mut done: Vec<&Change> = Vec::new();
+        let mut done: Vec<(usize, &Change)> = Vec::new();
         for finding in review.findings.iter().filter(|finding| !finding.fix.is_empty()) {
             // What is removed moves what stands behind it, so it goes alone.
             let removes = finding.fix.iter().any(|change| matches!(change, Change::Remove(_)));
+            // What another finding has just set waits until that is read again.
+            let is_set = |change: &Change| {
+                let Change::Put(at, value) = change else { return false };
+                done.iter().any(|(document, done)| {
+                    matches!(done, Change::Put(place, other) if *document == finding.document && place == at && other != value)
+                })
+            };
             let key = key(finding);
-            if tried.contains(&key) || removes && !done.is_empty() {
+            if tried.contains(&key) || removes && !done.is_empty() || finding.fix.iter().any(is_set) {
                 continue;
             }
             tried.push(key);
             let old = text.clone();
-            for change in finding.fix.iter().filter(|change| !done.contains(change)) {
+            let changes: Vec<(usize, &Change)> = finding.fix.iter().map(|change| (finding.document, change)).collect();
+            for (_, change) in changes.iter().filter(|change| !done.contains(change)) {
                 let Some(left) = work.checked_sub(text.len()) else { return Ok((before, review)) };
                 work = left;
                 if source.change(&mut text, finding.document, change).is_err() {
@@ -172,7 +180,7 @@ pub fn mended(bytes: &[u8]) -> Result<(String, Review), Refusal> {
                     break;
                 }
             }
-            done.extend(&finding.fix);
+            done.extend(changes);
             if removes {
                 break;
             }
@@ -249,13 +257,13 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
     let mut rights = Vec::new();
     let mut secrets = Vec::new();
     let mut workloads: Vec<Workload> = Vec::new();
-    let mut settings = read::kubernetes::Settings::new();
+    let mut sets = read::kubernetes::Sets::default();
     for document in documents.iter().filter(|_| kind == Kind::Kubernetes) {
-        read::kubernetes::settings(document, &mut settings);
+        read::kubernetes::sets(document, &mut sets);
     }
     for (number, document) in documents.iter().enumerate() {
         match kind {
-            Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &settings)),
+            Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &sets)),
             Kind::Helm => helm::check(document, number, &mut findings, &mut secrets),
             Kind::Ecs | Kind::Beanstalk => workloads.extend(read::ecs::workload(document, number)),
             Kind::Compose | Kind::Run | Kind::Inspect => workloads.extend(read::compose::workload(document, number)),

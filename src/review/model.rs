@@ -68,6 +68,8 @@ pub struct Variable {
     pub value: Option<String>,
     /// Whether the document says it in a form that the platform refuses, such as an unquoted `true`.
     pub mistyped: bool,
+    /// Whether it comes with a whole set (`envFrom`), whose place `at` is; one of the container's own goes before it.
+    pub inherited: bool,
     pub at: String,
 }
 
@@ -90,6 +92,8 @@ pub struct Container {
     /// Pointer of the container itself.
     pub at: String,
     pub variables: Vec<Variable>,
+    /// Sets of variables that do not stand in the text, each with its place.
+    pub unread: Vec<(String, String)>,
     pub capabilities: Vec<(String, String)>,
     pub privileged: Flag,
     /// No AppArmor profile.
@@ -145,7 +149,12 @@ impl Workload {
     pub fn setting(&self, path: &str) -> Option<&str> {
         let name = variable(path);
         let said = self.containers.iter().filter(|c| c.role.sends()).find_map(|c| c.text(&name));
-        said.or_else(|| self.settings.iter().find(|(p, _)| p == path).map(|(_, value)| value.as_str()))
+        said.or_else(|| self.in_file(path))
+    }
+
+    /// What a file says of it.
+    pub fn in_file(&self, path: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == path).map(|(_, value)| value.as_str())
     }
 
     pub fn is_on(&self, path: &str) -> Option<bool> {
@@ -178,10 +187,17 @@ impl Workload {
         features
     }
 
+    /// A setting of one container: its variable, and the file where it has none.
+    pub fn said<'s>(&'s self, container: &'s Container, path: &str) -> Option<&'s str> {
+        match container.variable(&variable(path)) {
+            Some(variable) => variable.value.as_deref(),
+            None => self.in_file(path),
+        }
+    }
+
     /// What a file says of a switch.
     pub fn by_file(&self, path: &str) -> Option<bool> {
-        let (_, text) = self.settings.iter().find(|(known, _)| known == path)?;
-        Some(Value::Str(text.clone()).as_bool() == Some(true))
+        self.in_file(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
     }
 
     /// Whether a setting is on in any of its containers: each takes its variable, and the file where it has none.

@@ -10,6 +10,9 @@ use crate::config::yaml::places::Change;
 use crate::secret::{self, Secret};
 use crate::types::Version;
 
+/// Rules that take away what no feature needs that is on.
+const UNNEEDED: [&str; 3] = ["right-needless", "host-pid", "host-network"];
+
 pub struct Checker<'d> {
     pub mend: Mend<'d>,
     pub features: Vec<Feature>,
@@ -23,7 +26,11 @@ impl Checker<'_> {
         self.mend.workload
     }
 
-    fn add(&mut self, id: &str, at: &str, what: String, fix: Vec<Change>) {
+    fn add(&mut self, id: &str, at: &str, what: String, mut fix: Vec<Change>) {
+        // A feature that needs it may be turned on by a variable that was not read.
+        if UNNEEDED.contains(&id) && self.workload().containers.iter().any(|container| !container.unread.is_empty()) {
+            fix.clear();
+        }
         self.found.push(finding(id, self.mend.workload.document, at, what, fix));
     }
 
@@ -39,6 +46,10 @@ impl Checker<'_> {
             self.cws(workload);
         }
         for container in workload.containers.iter().filter(|c| c.role != Role::Other) {
+            for (set, at) in &container.unread {
+                let what = format!("{}: variables of {} were not read", container.name, set.escape_debug());
+                self.add("variables-unread", at, what, Vec::new());
+            }
             self.secrets(container);
             self.image(container);
             self.switches(container);
@@ -270,13 +281,17 @@ impl Checker<'_> {
         let (name, host) = (&container.name, mount.host.escape_debug().to_string());
         let known = TABLE.iter().any(|row| fits(row.grant, mount));
         let logs = self.features.contains(&Feature::Logs) && mount.host.starts_with("/var/log/");
+        let handed = mount.path.starts_with("/run/secrets/");
         let id = match () {
             () if known && (mount.writable || container.role != Role::Init) => "right-needless",
             () if container.role == Role::Proxy => "right-needless",
             () if mount.writable => "mount-writable-unknown",
-            () if logs || container.role == Role::Init => {
-                let why =
-                    if logs { "logs that the operator wants collected" } else { "it prepares a volume, and ends" };
+            () if logs || handed || container.role == Role::Init => {
+                let why = match () {
+                    () if logs => "logs that the operator wants collected",
+                    () if handed => "a secret that is handed over as a file",
+                    () => "it prepares a volume, and ends",
+                };
                 return self.right(name, &mount.at, format!("{host}, read-only"), Some(why));
             }
             () => "mount-unknown",
@@ -390,7 +405,7 @@ pub fn is_secret(name: &str) -> bool {
 }
 
 /// Whether a text is the secret itself: not a handle, nor a switch, nor the name of a file.
-fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     let text = text.trim();
     let other = text.is_empty() || text.starts_with('/') || Value::Str(text.into()).as_bool().is_some();
     !other && !Secret::new(text).is_handle()

@@ -22,7 +22,7 @@ const fn warning(id: &'static str, help: &'static str) -> Rule {
 }
 
 /// All of them.
-pub const RULES: [Rule; 46] = [
+pub const RULES: [Rule; 47] = [
     error("fips-proxy-missing", "add the fips-proxy container beside the Agent: without it nothing is sent"),
     error("fips-agent-off", "set DD_FIPS_ENABLED=true: the proxy runs, and the Agent sends past it"),
     error("fips-partial", "set DD_FIPS_* on every container of the Agent: one that has none sends past the proxy"),
@@ -71,6 +71,10 @@ pub const RULES: [Rule; 46] = [
         "use the user that the image has: dd-agent is 100, up to Agent 7.47.0 it was 101; system-probe runs as root",
     ),
     error("secret-plain", "name a secret instead of writing its value, and change the key: who read the file has it"),
+    warning(
+        "variables-unread",
+        "write the Agent's variables into this file, or review it with the set: what stands elsewhere counts as not set",
+    ),
     error("secret-manifest", "keep the value out of the file: kubectl create secret, or an operator that fetches it"),
     error("value-type", "put the value in quotes: a variable's value is a text, and this is refused"),
     warning("image-tag", "name a version: what latest is changes by itself"),

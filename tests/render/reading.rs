@@ -80,6 +80,98 @@ fn the_files_word_on_https_counts_where_a_container_says_nothing() {
     assert_eq!(https("false"), [""; 0]);
 }
 
+/// A file may say where the proxy listens.
+#[test]
+fn the_files_word_on_the_proxys_place_counts() {
+    let rules = |fips: &str| {
+        let text = format!("fips: {{enabled: true, https: false, {fips}}}");
+        let text = pod("datadog.yaml", &text, MOUNTED, "[]", "fips-proxy", "DD_FIPS_LOCAL_ADDRESS=127.0.0.1");
+        let text =
+            text.replace("name: fips-proxy, image: datadog/agent:7", "name: fips-proxy, image: datadog/fips-proxy:1");
+        let found = read(&text).findings;
+        ["fips-port", "fips-address"].map(|rule| found.iter().any(|finding| finding.rule == rule))
+    };
+    assert_eq!(rules("port_range_start: 9803"), [false, false]);
+    assert_eq!(rules("port_range_start: 9900"), [true, false]);
+    assert_eq!(rules("local_address: 10.0.0.5"), [false, true]);
+}
+
+/// Variables that come in sets: those of the same text count, others are named, and no right is taken away for them.
+#[test]
+fn sets_of_variables_count_where_they_stand_in_the_text() {
+    let text = |set: &str| {
+        format!(
+            "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+data:
+  FIPS_ENABLED: \"true\"
+  FIPS_HTTPS: \"true\"
+  RUNTIME_SECURITY_CONFIG_ENABLED: \"true\"
+  API_KEY: 0123456789abcdef0123456789abcdef
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: agent}}
+spec:
+  hostPID: true
+  containers:
+    - name: agent
+      image: datadog/agent:7
+      envFrom:
+        - {set}
+      securityContext: {{capabilities: {{add: [SYS_PTRACE]}}}}
+"
+        )
+    };
+    let rules = |text: &str| -> Vec<&str> { read(text).findings.iter().map(|finding| finding.rule).collect() };
+    let here = text("{prefix: DD_, configMapRef: {name: settings}}");
+    let found = rules(&here);
+    for rule in ["fips-https", "fips-proxy-missing", "secret-plain"] {
+        assert!(found.contains(&rule), "{rule}: {found:?}");
+    }
+    for rule in ["variables-unread", "right-needless", "host-pid"] {
+        assert!(!found.contains(&rule), "{rule}: {found:?}");
+    }
+    // What mends it goes before the set, and the set stays.
+    let (after, left) = mended(here.as_bytes()).unwrap();
+    assert!(after.contains("configMapRef: {name: settings}") && after.contains("name: DD_FIPS_HTTPS"), "{after}");
+    assert!(!left.findings.iter().any(|finding| finding.rule == "fips-https"), "{:?}", left.findings);
+    // Without the prefix the names are others.
+    assert!(!rules(&text("{configMapRef: {name: settings}}")).contains(&"fips-https"));
+
+    let elsewhere = text("{secretRef: {name: others}}");
+    let found = read(&elsewhere).findings;
+    let line = 1 + elsewhere[..elsewhere.find("secretRef").unwrap()].matches('\n').count();
+    assert!(found.iter().any(|finding| finding.rule == "variables-unread" && finding.line == line), "{found:?}");
+    assert!(found.iter().any(|finding| finding.rule == "right-needless" && finding.fix.is_empty()), "{found:?}");
+    let (after, _) = mended(elsewhere.as_bytes()).unwrap();
+    assert!(after.contains("hostPID: true") && after.contains("SYS_PTRACE"), "{after}");
+
+    let unread = |text: &str| rules(text).contains(&"variables-unread");
+    for files in ["agent.env", "[agent.env]", "[{path: agent.env, required: false}]"] {
+        assert!(unread(&format!("services: {{agent: {{image: datadog/agent:7, env_file: {files}}}}}\n")), "{files}");
+    }
+    assert!(unread("docker run --env-file agent.env datadog/agent:7\n"));
+    assert!(unread("fips: {enabled: true}\ndatadog: {envFrom: [{configMapRef: {name: x}}]}\n"));
+    assert!(unread(
+        r#"{"containerDefinitions": [{"name": "a", "image": "datadog/agent:7", "environmentFiles": [{"value": "arn:x"}]}]}"#
+    ));
+}
+
+/// The same fault twice is mended twice, whichever document it stands in.
+#[test]
+fn each_document_is_mended() {
+    let pod = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers:\n    - {{name: agent, image: datadog/agent:7, securityContext: {{privileged: true}}}}\n"
+        )
+    };
+    let (after, left) = mended(format!("{}---\n{}", pod("one"), pod("two")).as_bytes()).unwrap();
+    assert!(!left.findings.iter().any(|finding| finding.rule == "privileged"), "{:?}\n{after}", left.findings);
+    assert_eq!(after.matches("privileged: false").count(), 2, "{after}");
+}
+
 /// What the chart turns on by itself and would go past the proxy: the values that helm-values.txt marks.
 #[test]
 fn what_the_chart_has_on_by_default_is_asked_for() {

@@ -53,6 +53,7 @@ fn container(name: &str, place: &Place) -> Container {
         image: image.to_owned(),
         at: place.at.clone(),
         variables: variables(place),
+        unread: files(place),
         capabilities: place.texts("cap_add").into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: place.flag("privileged"),
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
@@ -71,7 +72,7 @@ fn variables(place: &Place) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for (name, value) in place.entries("environment") {
         let text = (*value.value != Value::Null).then(|| written(value.value)).filter(|text| !is_reference(text));
-        found.push(Variable { name: name.to_owned(), value: text, mistyped: false, at: value.at });
+        found.push(Variable { name: name.to_owned(), value: text, mistyped: false, inherited: false, at: value.at });
     }
     for item in place.items("environment") {
         let text = written(item.value);
@@ -80,9 +81,17 @@ fn variables(place: &Place) -> Vec<Variable> {
             None => (text.as_str(), None),
         };
         let value = value.filter(|text| !is_reference(text)).map(str::to_owned);
-        found.push(Variable { name: name.to_owned(), value, mistyped: false, at: item.at });
+        found.push(Variable { name: name.to_owned(), value, mistyped: false, inherited: false, at: item.at });
     }
     found
+}
+
+/// Files of variables: one name, a list of names, or of maps with a `path`.
+fn files(place: &Place) -> Vec<(String, String)> {
+    let mut all = place.items("env_file");
+    all.extend(place.get("env_file").filter(|file| file.value.as_str().is_some()));
+    let name = |file: &Place| file.value.as_str().or_else(|| file.text("path")).map(str::to_owned);
+    all.iter().filter_map(|file| Some((name(file)?, file.at.clone()))).collect()
 }
 
 /// `$NAME` or `${NAME…}`: Compose takes it from the caller's environment.
@@ -93,18 +102,42 @@ fn is_reference(text: &str) -> bool {
 fn mount(place: &Place) -> Option<Mount> {
     let (host, path, writable, propagates) = match place.value {
         Value::Str(text) => {
-            let mut parts = text.split(':');
+            let mut parts = parts(text);
             let (host, path) = (parts.next()?, parts.next()?);
             let options: Vec<&str> = parts.next().unwrap_or("").split(',').collect();
-            (host, path, !options.contains(&"ro"), options.iter().any(|o| ["shared", "rshared"].contains(o)))
+            (resolved(host), path, !options.contains(&"ro"), options.iter().any(|o| ["shared", "rshared"].contains(o)))
         }
         _ => {
             let propagation = place.text("bind/propagation").unwrap_or("");
             let propagates = ["shared", "rshared"].contains(&propagation);
-            (place.text("source")?, place.text("target")?, !place.flag("read_only").on, propagates)
+            (resolved(place.text("source")?), place.text("target")?, !place.flag("read_only").on, propagates)
         }
     };
-    // Anything else is the name of a volume.
-    let is_path = host.starts_with(['/', '.', '~']);
-    is_path.then(|| Mount { host: host.into(), path: path.into(), writable, propagates, at: place.at.clone() })
+    // Anything else is the name of a volume. What a variable holds may be a path.
+    let is_path = host.starts_with(['/', '.', '~', '$']);
+    is_path.then(|| Mount { host, path: path.into(), writable, propagates, at: place.at.clone() })
+}
+
+/// The parts of a volume, `HOST:PATH:OPTIONS`; a colon within `${NAME:-…}` parts nothing.
+pub fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    text.split(move |c| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ':' && depth == 0
+    })
+}
+
+/// A path with what stands for a variable at its beginning where it is not set: `${NAME:-/path}/x` is `/path/x`.
+fn resolved(host: &str) -> String {
+    let variable = host.strip_prefix("${").and_then(|rest| rest.split_once('}'));
+    let default = variable.and_then(|(inside, rest)| {
+        let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+        let (_, inside) = inside.split_at(end);
+        Some((inside.strip_prefix(":-").or_else(|| inside.strip_prefix('-'))?, rest))
+    });
+    default.map_or(host.to_owned(), |(default, rest)| format!("{default}{rest}"))
 }

@@ -50,7 +50,7 @@ fn container(task: &Place, place: &Place) -> Container {
     let mut variables = place.variables("environment");
     let secret = |secret: &Place| {
         let name = secret.text("name")?.to_owned();
-        Some(Variable { name, value: None, mistyped: false, at: secret.at.clone() })
+        Some(Variable { name, value: None, mistyped: false, inherited: false, at: secret.at.clone() })
     };
     variables.extend(place.items("secrets").iter().filter_map(secret));
     let volumes = task.items("volumes");
@@ -64,6 +64,7 @@ fn container(task: &Place, place: &Place) -> Container {
             at: mount.at.clone(),
         })
     };
+    let unread = |file: &Place| (file.text("value").unwrap_or("a file").to_owned(), file.at.clone());
     let options = place.texts("dockerSecurityOptions");
     let option = |words: [&str; 2]| {
         let found = options.iter().find(|(text, _)| words.contains(&text.as_str()));
@@ -76,6 +77,7 @@ fn container(task: &Place, place: &Place) -> Container {
         image: image.to_owned(),
         at: place.at.clone(),
         variables,
+        unread: place.items("environmentFiles").iter().map(unread).collect(),
         capabilities: capabilities.into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: place.flag("privileged"),
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),

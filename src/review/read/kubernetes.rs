@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::yaml::{self, Value};
 
 use super::super::capabilities::{Platform, Role};
-use super::super::model::{Container, Flag, Mount, Workload};
+use super::super::model::{Container, Flag, Mount, Variable, Workload};
 use super::{Place, capability, role, whole, written};
 
 /// Where the pod of an object stands.
@@ -20,8 +20,17 @@ const PODS: [(&str, &str); 8] = [
     ("CronJob", "spec/jobTemplate/spec/template/spec"),
 ];
 
-/// What the Agent's files in each ConfigMap say, as `path` to text.
-pub type Settings = BTreeMap<String, Vec<(String, String)>>;
+/// Kind and name of an object.
+type Named = (&'static str, String);
+
+/// What stands in the ConfigMaps and Secrets of a text, for the pods that take it from there.
+#[derive(Debug, Default)]
+pub struct Sets {
+    /// What the Agent's files in each ConfigMap say, as `path` to text.
+    files: BTreeMap<String, Vec<(String, String)>>,
+    /// What each holds by kind and name, as `envFrom` hands it out. A Secret's values are not looked at.
+    variables: BTreeMap<Named, Vec<(String, Option<String>)>>,
+}
 
 /// The objects of a document: itself, or the items of a List.
 pub fn objects(document: &Value) -> Vec<Place<'_>> {
@@ -34,17 +43,24 @@ pub fn objects(document: &Value) -> Vec<Place<'_>> {
 }
 
 /// The pods with a part of the Agent in a document.
-pub fn workloads(document: &Value, number: usize, settings: &Settings) -> Vec<Workload> {
-    objects(document).iter().filter_map(|object| workload(object, number, settings)).collect()
+pub fn workloads(document: &Value, number: usize, sets: &Sets) -> Vec<Workload> {
+    objects(document).iter().filter_map(|object| workload(object, number, sets)).collect()
 }
 
-fn workload(object: &Place, document: usize, settings: &Settings) -> Option<Workload> {
+fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     let kind = object.text("kind")?;
     let (_, path) = PODS.iter().find(|(known, _)| *known == kind)?;
     let pod = object.get(path)?;
-    let mut containers: Vec<Container> =
-        pod.items("initContainers").iter().map(|place| container(object, &pod, place, path, true)).collect();
-    containers.extend(pod.items("containers").iter().map(|place| container(object, &pod, place, path, false)));
+    let read = |list: &str, init| -> Vec<Container> {
+        let containers = pod.items(list);
+        let container = |place: &Place| Container {
+            variables: [inherited(place, sets), place.variables("env")].concat(),
+            unread: unread(place, sets),
+            ..container(object, &pod, place, path, init)
+        };
+        containers.iter().map(container).collect()
+    };
+    let mut containers = [read("initContainers", true), read("containers", false)].concat();
     whole(&mut containers);
     if !containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy) {
         return None;
@@ -64,7 +80,7 @@ fn workload(object: &Place, document: usize, settings: &Settings) -> Option<Work
         host_ipc: pod.flag("hostIPC"),
         shares_loopback: Some(true),
         containers,
-        settings: mounted.iter().filter_map(|name| settings.get(*name)).flatten().cloned().collect(),
+        settings: mounted.iter().filter_map(|name| sets.files.get(*name)).flatten().cloned().collect(),
     })
 }
 
@@ -108,7 +124,8 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
         role,
         image: image.to_owned(),
         at: place.at.clone(),
-        variables: place.variables("env"),
+        variables: Vec::new(),
+        unread: Vec::new(),
         capabilities: capabilities.into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: context.flag("privileged"),
         unconfined,
@@ -122,10 +139,55 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
     }
 }
 
-/// Settings of the Agent in ConfigMaps that hold system-probe.yaml or another of its files.
-pub fn settings(document: &Value, into: &mut Settings) {
-    for object in objects(document).iter().filter(|object| object.text("kind") == Some("ConfigMap")) {
-        let found = into.entry(object.text("metadata/name").unwrap_or("").to_owned()).or_default();
+/// The set that an item of `envFrom` names, and what is put before its names.
+fn source<'v>(item: &Place<'v>) -> Option<(Named, &'v str)> {
+    let kinds = [("configMapRef", "ConfigMap"), ("secretRef", "Secret")];
+    let named = kinds.iter().find_map(|(key, kind)| Some((*kind, item.text(&format!("{key}/name"))?.to_owned())));
+    Some((named?, item.text("prefix").unwrap_or("")))
+}
+
+/// Variables that come in sets; of two sets the later one counts, as where one variable is named twice.
+fn inherited(place: &Place, sets: &Sets) -> Vec<Variable> {
+    let mut found = Vec::new();
+    for item in place.items("envFrom") {
+        let Some((key, prefix)) = source(&item) else { continue };
+        let variable = |(name, value): &(String, Option<String>)| Variable {
+            name: format!("{prefix}{name}"),
+            value: value.clone(),
+            mistyped: false,
+            inherited: true,
+            at: item.at.clone(),
+        };
+        found.extend(sets.variables.get(&key).into_iter().flatten().map(variable));
+    }
+    found
+}
+
+fn unread(place: &Place, sets: &Sets) -> Vec<(String, String)> {
+    let unread = |item: &Place| {
+        let (key, _) = source(item)?;
+        (!sets.variables.contains_key(&key)).then(|| (format!("the {} {}", key.0, key.1), item.at.clone()))
+    };
+    place.items("envFrom").iter().filter_map(unread).collect()
+}
+
+/// Takes in the ConfigMaps and Secrets of a document.
+pub fn sets(document: &Value, into: &mut Sets) {
+    for object in objects(document) {
+        let name = object.text("metadata/name").unwrap_or("").to_owned();
+        let kind = match object.text("kind") {
+            Some("ConfigMap") => "ConfigMap",
+            Some("Secret") => "Secret",
+            _ => continue,
+        };
+        let variables = into.variables.entry((kind, name.clone())).or_default();
+        for (key, value) in ["data", "stringData"].iter().flat_map(|data| object.entries(data)) {
+            variables.push((key.to_owned(), (kind == "ConfigMap").then(|| written(value.value))));
+        }
+        if kind == "Secret" {
+            continue;
+        }
+        let found = into.files.entry(name).or_default();
         for (name, file) in object.entries("data") {
             let agents = ["datadog.yaml", "system-probe.yaml", "security-agent.yaml"].contains(&name);
             let Some(text) = file.value.as_str().filter(|_| agents) else { continue };

@@ -77,6 +77,7 @@ impl<'v> Place<'v> {
                 name: place.text("name")?.to_owned(),
                 value: value.map(|p| written(p.value)),
                 mistyped,
+                inherited: false,
                 at: place.at.clone(),
             })
         };

@@ -61,6 +61,16 @@ pub const FAULTS: &[Fault] = &[
         "seccomp-off",
         "seccomp:unconfined",
     ),
+    (
+        "path-behind-a-variable",
+        Compose,
+        &[To(
+            "/var/run/docker.sock:/var/run/docker.sock:ro",
+            "${DOCKER_SOCKET:-/var/run/docker.sock}:/var/run/docker.sock",
+        )],
+        "mount-writable",
+        "DOCKER_SOCKET",
+    ),
     // docker run.
     (
         "comment-in-the-command",
@@ -294,6 +304,44 @@ pub const FAULTS: &[Fault] = &[
         &[To("  use_https: false\n", "  use_https: false\n  use_http: true\n")],
         "helm-value",
         "use_http: true",
+    ),
+    (
+        "past-the-proxy-by-a-variable",
+        Helm,
+        &[After("  containers:\n", "    agent: {env: [{name: DD_FIPS_ENABLED, value: \"false\"}]}\n")],
+        "fips-partial",
+        "    agent:",
+    ),
+    (
+        "https-by-a-variable",
+        Helm,
+        &[To("datadog:\n", "datadog:\n  envDict: {DD_FIPS_HTTPS: \"true\"}\n")],
+        "fips-https",
+        "envDict",
+    ),
+    (
+        "bypass-by-a-variable",
+        Helm,
+        &[After("  env:\n", "    - {name: DD_SBOM_ENABLED, value: true}\n")],
+        "fips-bypass",
+        "DD_SBOM_ENABLED",
+    ),
+    (
+        "further-endpoints",
+        Helm,
+        &[After(
+            "  containers:\n",
+            "    agent: {env: [{name: DD_ADDITIONAL_ENDPOINTS, value: '{\"https://x\": [\"y\"]}'}]}\n",
+        )],
+        "fips-bypass",
+        "    agent:",
+    ),
+    (
+        "key-in-a-variable",
+        Helm,
+        &[After("  env:\n", "    - {name: DD_APP_KEY, value: 0123456789abcdef0123456789abcdef01234567}\n")],
+        "secret-plain",
+        "DD_APP_KEY",
     ),
     ("system-probe-without-fips", Helm, &[Cut("  containers:\n    systemProbe", "zzz")], "fips-partial", "agents:"),
 ];
