@@ -29,11 +29,6 @@ impl Events {
         Events(Arc::new(listener))
     }
 
-    /// A listener that hears nothing.
-    pub fn none() -> Self {
-        Events::new(|_| {})
-    }
-
     pub fn tell(&self, event: Event) {
         (self.0)(&event);
     }

@@ -81,7 +81,7 @@ fn client(extra_roots: Option<&[u8]>) -> Client {
         backoff: Duration::from_millis(10),
     };
     let options = Options { extra_roots: extra_roots.map(<[u8]>::to_vec), limits, ..Options::default() };
-    Client::new(options, Events::none())
+    Client::new(options, Events::new(|_| {}))
 }
 
 #[test]

@@ -17,7 +17,6 @@ use crate::types::{Flavor, Pin, Profile, Release, Site, Version};
 
 use edits::{agent_files, path};
 
-pub const AGENT: &str = "datadog-agent";
 pub const PROXY: &str = "datadog-fips-proxy";
 pub const SIGNING_KEYS: &str = "datadog-signing-keys";
 /// The OpenTelemetry collector, beside the Agent.

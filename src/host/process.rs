@@ -63,12 +63,12 @@ pub struct Output {
     command: String,
 }
 
-/// A program, its arguments, and what it may do. Secrets belong into `stdin`, never into arguments.
+/// A program, its arguments, and what it may do. Secrets belong into [`Command::private_file`], never
+/// into arguments.
 pub struct Command<'a> {
     program: OsString,
     args: Vec<Arg>,
     env: Vec<(OsString, OsString)>,
-    stdin: Vec<u8>,
     deadline: Duration,
     stall: Option<Duration>,
     survives: bool,
@@ -96,7 +96,6 @@ impl<'a> Command<'a> {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            stdin: Vec::new(),
             deadline: Duration::from_secs(60),
             stall: None,
             survives: false,
@@ -122,11 +121,6 @@ impl<'a> Command<'a> {
     /// One variable more than `PATH`, `HOME` and `LC_ALL`.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
-        self
-    }
-
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = bytes.into();
         self
     }
 
@@ -278,7 +272,7 @@ impl<'a> Command<'a> {
             .env("LC_ALL", locale(host))
             .envs(temporary(host).map(|folder| ("TMPDIR", folder)))
             .envs(self.env.iter().map(|(k, v)| (k, v)));
-        command.stdin(if self.stdin.is_empty() { Stdio::null() } else { memory_file(&self.stdin)?.into() });
+        command.stdin(Stdio::null());
         let mut kept = files;
         for fd in &self.holds {
             kept.push(fd.try_clone_to_owned()?);

@@ -16,11 +16,10 @@ use crate::types::Fingerprint;
 pub struct Pinned {
     pub file: &'static str,
     pub fingerprint: Fingerprint,
-    pub note: &'static str,
 }
 
-const fn pin(file: &'static str, fingerprint: &str, note: &'static str) -> Pinned {
-    Pinned { file, fingerprint: Fingerprint::pinned(fingerprint), note }
+const fn pin(file: &'static str, fingerprint: &str) -> Pinned {
+    Pinned { file, fingerprint: Fingerprint::pinned(fingerprint) }
 }
 
 /// The keys of one kind of repository.
@@ -59,40 +58,30 @@ impl Family {
 }
 
 const APT: [Pinned; 4] = [
-    pin("DATADOG_APT_KEY_06462314.public", "D18886567EABAD8B2D2526900D826EB906462314", "the next one, expires in 2033"),
-    pin(
-        "DATADOG_APT_KEY_C0962C7D.public",
-        "5F1E256061D813B125E156E8E6266D4AC0962C7D",
-        "in use since 2024, expires in 2028",
-    ),
-    pin(
-        "DATADOG_APT_KEY_F14F620E.public",
-        "D75CEA17048B9ACBF186794B32637D44F14F620E",
-        "the previous one, expires in 2032",
-    ),
-    pin("DATADOG_APT_KEY_382E94DE.public", "A2923DFF56EDA6E76E55E492D3A80E30382E94DE", "expired in 2022"),
+    // The next one, expires in 2033.
+    pin("DATADOG_APT_KEY_06462314.public", "D18886567EABAD8B2D2526900D826EB906462314"),
+    // In use since 2024, expires in 2028.
+    pin("DATADOG_APT_KEY_C0962C7D.public", "5F1E256061D813B125E156E8E6266D4AC0962C7D"),
+    // The previous one, expires in 2032.
+    pin("DATADOG_APT_KEY_F14F620E.public", "D75CEA17048B9ACBF186794B32637D44F14F620E"),
+    // Expired in 2022.
+    pin("DATADOG_APT_KEY_382E94DE.public", "A2923DFF56EDA6E76E55E492D3A80E30382E94DE"),
 ];
 
 const RPM: [Pinned; 4] = [
-    pin(
-        "DATADOG_RPM_KEY_4F09D16B.public",
-        "2416A37757B1BB0268B3634B52AFC5994F09D16B",
-        "active from April 2028, expires in 2033",
-    ),
-    pin("DATADOG_RPM_KEY_B01082D3.public", "7408BFD56BC5BF0C361AAAE85D88EEA3B01082D3", "in use, expires in 2028"),
-    pin("DATADOG_RPM_KEY_FD4BF915.public", "C6559B690CA882F023BDF3F63F4D1729FD4BF915", "retired in 2024"),
-    pin("DATADOG_RPM_KEY_E09422B3.public", "A4C0B90D7443CF6E4E8AA341F1068E14E09422B3", "retired in 2022"),
+    // Active from April 2028, expires in 2033.
+    pin("DATADOG_RPM_KEY_4F09D16B.public", "2416A37757B1BB0268B3634B52AFC5994F09D16B"),
+    // In use, expires in 2028.
+    pin("DATADOG_RPM_KEY_B01082D3.public", "7408BFD56BC5BF0C361AAAE85D88EEA3B01082D3"),
+    // Retired in 2024.
+    pin("DATADOG_RPM_KEY_FD4BF915.public", "C6559B690CA882F023BDF3F63F4D1729FD4BF915"),
+    // Retired in 2022.
+    pin("DATADOG_RPM_KEY_E09422B3.public", "A4C0B90D7443CF6E4E8AA341F1068E14E09422B3"),
 ];
 
 /// A trusted key that may sign now.
 #[derive(Debug, Clone)]
 pub struct Key(Valid);
-
-impl Key {
-    pub fn fingerprint(&self) -> Fingerprint {
-        self.0.fingerprint
-    }
-}
 
 /// Why a key is not in the keyring.
 #[derive(Debug, Clone, PartialEq, Eq)]

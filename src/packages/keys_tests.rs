@@ -35,7 +35,7 @@ fn file(data: &str) -> KeyFile {
 }
 
 fn usable(data: &str) -> Vec<Fingerprint> {
-    file(data).usable.iter().map(Key::fingerprint).collect()
+    file(data).usable.iter().map(|key| key.0.fingerprint).collect()
 }
 
 fn files(list: &[(&str, &str)]) -> Vec<(String, Result<Vec<u8>>)> {
@@ -47,7 +47,7 @@ fn files(list: &[(&str, &str)]) -> Vec<(String, Result<Vec<u8>>)> {
 fn a_trusted_key_is_usable() {
     let file = file(PLAIN);
     assert_eq!(file.left_out, []);
-    assert_eq!(file.usable[0].fingerprint(), APT_LAB);
+    assert_eq!(file.usable[0].0.fingerprint, APT_LAB);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn an_expired_key_is_left_out_with_its_day() {
     assert_eq!(file.left_out[0].1.to_string(), "it expired on 2022-01-01");
     let earlier = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
     let then = read("key.asc", EXPIRED.as_bytes(), &TRUSTED, earlier).unwrap();
-    assert_eq!(then.usable[0].fingerprint(), OLD);
+    assert_eq!(then.usable[0].0.fingerprint, OLD);
 }
 
 #[test]

@@ -187,14 +187,6 @@ impl Manager {
         }
     }
 
-    /// Which signing keys its repositories have.
-    pub fn family(self) -> keys::Family {
-        match self {
-            Manager::Apt => keys::Family::Apt,
-            Manager::Dnf | Manager::Zypper => keys::Family::Rpm,
-        }
-    }
-
     /// Where the repository's entry and its keyring are.
     pub fn repository_files(self) -> [&'static str; 2] {
         match self {

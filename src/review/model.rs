@@ -9,7 +9,6 @@ use super::capabilities::{Feature, Platform, Role};
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    Note,
     Warning,
     Error,
 }
@@ -18,7 +17,6 @@ impl Level {
     /// As SARIF names it.
     pub fn name(self) -> &'static str {
         match self {
-            Level::Note => "note",
             Level::Warning => "warning",
             Level::Error => "error",
         }

@@ -14,12 +14,10 @@ const FIRST_WITHOUT_OWNER: (u32, u32) = (7, 56);
 /// What is known of a helper.
 #[derive(Debug, Clone)]
 pub struct Helper {
-    /// As it is configured.
-    pub path: PathBuf,
     /// What it leads to, links followed.
     pub target: PathBuf,
     pub meta: FileMeta,
-    /// Every folder on the way to the path and to the target, outermost first.
+    /// Every folder on the way to the path that is configured and to the target, outermost first.
     pub folders: Vec<(PathBuf, FileMeta)>,
     /// Its first bytes.
     pub head: Vec<u8>,
@@ -281,7 +279,6 @@ pub fn look(host: &Host, path: &Path) -> Result<Helper> {
         }
     }
     Ok(Helper {
-        path: path.to_owned(),
         head: host.head(&target, HEAD)?,
         no_exec: host.runs_no_programs(&target)?,
         label: host.enforced_label(&target)?,
@@ -307,7 +304,6 @@ mod tests {
 
     fn helper(uid: u32, gid: u32, mode: u32) -> Helper {
         Helper {
-            path: "/opt/h".into(),
             target: "/opt/h".into(),
             meta: meta(FileKind::File, uid, gid, mode),
             folders: vec![("/".into(), meta(FileKind::Dir, 0, 0, 0o755))],

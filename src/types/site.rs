@@ -24,10 +24,6 @@ impl Site {
         Site("ddog-gov.com".into())
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     pub fn is_us1_fed(&self) -> bool {
         self.0 == "ddog-gov.com"
     }
