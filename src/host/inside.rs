@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
@@ -49,6 +50,8 @@ impl Drop for Inside {
 /// root's rights nothing can be mounted, and what only reads goes on without it.
 pub fn enter(root: &Path, writes: bool, stop: &AtomicBool) -> Result<std::result::Result<Inside, u8>> {
     if std::env::var_os(INSIDE).is_some() && getpid() == Pid::from_raw(1) {
+        // Who kills the first process means the build: it takes itself back.
+        let _ = set_pdeathsig(Signal::SIGTERM);
         return furnish(&Host::new(root)?, writes).map(Ok);
     }
     if !users::effective_is_root() {

@@ -110,7 +110,7 @@ pub const CASES: &[Case] = &[
         "port-taken",
         |h| {
             sh(h, &format!("systemctl stop datadog-fips-proxy; {SQUATTER}"));
-            h.wait_until(5, "ss -Hltn | grep -q :9804");
+            h.wait_until("ss -Hltn | grep -q :9804");
             h.command(&["systemctl", "start", "datadog-fips-proxy"]).run();
         },
         Printed,
@@ -120,7 +120,7 @@ pub const CASES: &[Case] = &[
         "port-taken",
         |h| {
             sh(h, &SQUATTER.replace("LocalPort => 9804", "LocalPort => 9804, LocalAddr => \"127.0.0.3\""));
-            h.wait_until(5, "ss -Hltn | grep -q 127.0.0.3:9804");
+            h.wait_until("ss -Hltn | grep -q 127.0.0.3:9804");
         },
         Printed,
     ),
@@ -132,7 +132,7 @@ pub const CASES: &[Case] = &[
                 h,
                 "echo DD_FIPS_LOCAL_ADDRESS=0.0.0.0 > /etc/datadog-fips-proxy/environment; systemctl restart datadog-fips-proxy",
             );
-            h.wait_until(5, "ss -Hltn | grep -q 0.0.0.0:9818");
+            h.wait_until("ss -Hltn | grep -q 0.0.0.0:9818");
         },
         Printed,
     ),
@@ -212,7 +212,6 @@ pub const CASES: &[Case] = &[
         |h| {
             set(h, DATADOG, "fips.enabled=false");
             h.wait_until(
-                10,
                 "datadog-agent status -j | grep -q '\"fips_proxy_enabled\":\"0\\|\"fips_proxy_enabled\":\"false'",
             );
             sh(h, &format!("ddinstall config set {DATADOG} fips.enabled=true"));
@@ -463,6 +462,6 @@ fn fake_intake(host: &Host, trusted: bool, rule: &str) {
     );
     host.write("/root/intake.cfg", config, "root:root", 0o600);
     host.sh("systemd-run -q --unit=intake haproxy -db -f /root/intake.cfg");
-    host.wait_until(5, "ss -Hltn | grep -q 127.0.0.2:443");
+    host.wait_until("ss -Hltn | grep -q 127.0.0.2:443");
     host.sh("systemctl restart datadog-fips-proxy");
 }

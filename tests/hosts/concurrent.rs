@@ -34,7 +34,7 @@ fn of_twenty_runs_at_once_one_acts() {
 fn who_may_not_wait_is_told_who_acts() {
     let host = Host::fresh(Suite::Bookworm).boot();
     let first = host.asked(&["install"]).spawn();
-    host.wait_until(20, "test -s /var/lib/ddinstall/lock");
+    host.wait_until("test -s /var/lib/ddinstall/lock");
     let holder = host.read("/var/lib/ddinstall/lock");
     let run = host.asked(&["install"]).env("DD_LOCK_WAIT", "0").run().exits(4);
     assert!(run.stderr.contains(&format!("process {}", holder.trim())), "{run}");
@@ -54,7 +54,7 @@ fn stopped(host: &Host, tags: &str, meanwhile: impl FnOnce()) -> Run {
     let slow = host.asked_by(&words).env("DD_TAGS", tags);
     let (run, ()) = std::thread::scope(|scope| {
         let run = scope.spawn(|| slow.run());
-        host.wait_until(60, &format!("grep -q 'stopped by SIGSTOP' {TRACE}"));
+        host.wait_until(&format!("grep -q 'stopped by SIGSTOP' {TRACE}"));
         let pid = host.sh("pidof ddinstall");
         meanwhile();
         host.sh(&format!("kill -CONT {pid}"));

@@ -2,7 +2,7 @@
 //! what it does or prints mends the host. The cases share one host: broken, named, mended, the next.
 
 use super::breakages::{CASES, Case, Heal, Tool};
-use crate::lab::{Host, KEY, Run, Suite, fingerprint};
+use crate::lab::{Host, KEY, PATIENCE, Run, Suite, fingerprint};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn case(host: &Host, case: &Case) -> String {
     // systemd refuses a unit that was started often of late, as by the case before.
     host.sh("systemctl reset-failed");
     (case.breaks)(host);
-    let end = Instant::now() + Duration::from_secs(40);
+    let end = Instant::now() + PATIENCE;
     let (run, trouble) = loop {
         let run = host.doctor(&[]);
         let (cause, trouble) = first(&run);

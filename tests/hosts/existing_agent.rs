@@ -40,7 +40,7 @@ fn host(suite: Suite) -> Host {
         .file(SYSPROBE, SYSTEM_PROBE, "root:dd-agent", 0o640)
         .file(SECURITY, SECURITY_AGENT, "root:dd-agent", 0o640)
         .boot();
-    host.wait_until(10, "systemctl is-active datadog-agent");
+    host.wait_until("systemctl is-active datadog-agent");
     host
 }
 

@@ -17,7 +17,7 @@ fn existing() -> Host {
         .file(DATADOG, OPERATORS, "dd-agent:dd-agent", 0o640)
         .tmpfs("/etc/datadog-agent", "16M")
         .boot();
-    host.wait_until(10, "systemctl is-active datadog-agent");
+    host.wait_until("systemctl is-active datadog-agent");
     host
 }
 

@@ -46,8 +46,8 @@ fn show(host: &Host, property: &str) -> String {
 
 #[track_caller]
 fn is_done_once(host: &Host) {
-    host.wait_until(120, &format!("test -e {DONE}"));
-    host.wait_until(20, "test \"$(systemctl is-active ddinstall)\" = inactive");
+    host.wait_until(&format!("test -e {DONE}"));
+    host.wait_until("test \"$(systemctl is-active ddinstall)\" = inactive");
     assert_eq!((show(host, "Result").as_str(), host.exists(KEY_FILE)), ("success", false));
     host.verify().exits(0);
     assert_eq!(files_with(host, KEY), [(DATADOG.to_owned(), 0o640)]);
@@ -72,7 +72,7 @@ fn becomes_fips_and_cws_at_first_boot(suite: Suite) -> Host {
     host.write(KEY_FILE, KEY, "root:root", 0o600);
     host.poweroff();
     host.boot_again();
-    host.wait_until(60, "test \"$(systemctl show -P NRestarts ddinstall)\" -gt 0");
+    host.wait_until("test \"$(systemctl show -P NRestarts ddinstall)\" -gt 0");
     assert!(!host.exists(DONE) && host.exists(KEY_FILE));
     host.serve(Repo::Good);
     is_done_once(&host);
@@ -82,7 +82,7 @@ fn becomes_fips_and_cws_at_first_boot(suite: Suite) -> Host {
     host.boot_again();
     assert_eq!((show(&host, "ConditionResult").as_str(), runs(&host)), ("no", changing));
     assert!(!host.sh("journalctl --no-pager -b -u ddinstall").contains("Started"));
-    host.wait_until(20, "systemctl is-active datadog-agent datadog-fips-proxy");
+    host.wait_until("systemctl is-active datadog-agent datadog-fips-proxy");
     host
 }
 
@@ -94,7 +94,7 @@ fn a_host_becomes_fips_and_cws_at_its_first_boot() {
     host.write(SETTINGS, settings().replace("fips_mode: true", "fips_mode: perhaps"), "root:root", 0o600);
     host.write(KEY_FILE, KEY, "root:root", 0o600);
     host.sh("systemctl start ddinstall");
-    host.wait_until(20, "systemctl is-failed ddinstall");
+    host.wait_until("systemctl is-failed ddinstall");
     assert_eq!((show(&host, "ExecMainStatus").as_str(), show(&host, "NRestarts").as_str()), ("2", "0"));
     assert!(host.exists(KEY_FILE) && !host.exists(DONE));
     // A key that systemd keeps; another than before, so that it is seen to arrive.
@@ -105,7 +105,7 @@ fn a_host_becomes_fips_and_cws_at_its_first_boot() {
     let drop_in = "/etc/systemd/system/ddinstall.service.d/credential.conf";
     host.write(drop_in, example("first-boot/credential.conf"), "root:root", 0o644);
     host.sh("systemctl daemon-reload; systemctl start ddinstall");
-    host.wait_until(60, &format!("test -e {DONE}"));
+    host.wait_until(&format!("test -e {DONE}"));
     assert_eq!(host.yaml(DATADOG)["api_key"], other);
     host.verify().exits(0);
 }
@@ -180,7 +180,7 @@ fn cloud_init_installs() {
     image(&host);
     with_user_data(&mut host, &fill("cloud-init/prepared-image.yaml"));
     host.command(&["cloud-init", "status", "--wait", "--long"]).run().exits(0).says("status: done");
-    host.wait_until(120, &format!("test -e {DONE}"));
+    host.wait_until(&format!("test -e {DONE}"));
     host.verify().exits(0);
     assert!(!host.exists(KEY_FILE));
 }

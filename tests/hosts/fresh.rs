@@ -17,7 +17,7 @@ pub(super) fn becomes_fips_and_cws(suite: Suite, repo: Repo) {
         assert_eq!(host.starts(unit), 1, "{unit}");
     }
     assert!(host.sh("id -nG dd-agent").split(' ').any(|group| group == "systemd-journal"));
-    host.wait_until(10, "grep -q 'Successfully posted payload (202)' /var/log/datadog/agent.log");
+    host.wait_until("grep -q 'Successfully posted payload (202)' /var/log/datadog/agent.log");
     let posts = host.requests("metrics.agent.ddog-gov.com");
     assert!(posts[0].starts_with("POST /intake/ 202 key=given"), "{posts:?}");
     let hosts = host.all_requests();

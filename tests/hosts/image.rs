@@ -33,7 +33,7 @@ fn build(host: &Host, args: &[&str]) -> Invocation {
 #[test]
 fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     let host = Host::fresh(Suite::Bookworm).image("/srv/a", Suite::Bookworm).image("/srv/b", Suite::Bookworm);
-    let host = host.image("/srv/c", Suite::Bookworm).boot();
+    let host = host.image("/srv/c", Suite::Bookworm).image("/srv/d", Suite::Bookworm).boot();
     // From a mirror that wants a password, which no image keeps.
     let authority = std::fs::read(set().join("mirror/ca.crt")).expect("the authority");
     host.write("/root/ca.crt", authority, "root:root", 0o644);
@@ -78,6 +78,7 @@ fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     let tree = |image| host.image_tree(image).without(&NOT_OURS).without_times();
     assert_eq!(tree("/srv/b").changes_since(&tree("/srv/a")), [""; 0]);
     a_build_that_is_killed_leaves_nothing_in_the_end(&host, build(&host, &["install", "--root", "/srv/c"]));
+    a_build_whose_first_process_is_killed_takes_itself_back(&host, build(&host, &["install", "--root", "/srv/d"]));
     // dpkg keeps the step before the last one; the receipt tells of both tries.
     let tree = |image| tree(image).without(&["/var/lib/ddinstall", "/var/lib/dpkg/status-old"]);
     assert_eq!(tree("/srv/c").changes_since(&tree("/srv/b")), [""; 0]);
@@ -85,7 +86,7 @@ fn an_image_is_built_in_a_folder_twice_alike_and_the_machine_notices_nothing() {
     // The machine: no file, no unit, no process, no mount.
     assert_eq!(host.quiet_tree().without(&["/srv"]).changes_since(&before.without(&["/srv"])), [""; 0]);
     assert_eq!(host.invocation_ids(), units);
-    assert_eq!(host.sh("grep -c /srv/ /proc/self/mountinfo"), "3", "the images' own");
+    assert_eq!(host.sh("grep -c /srv/ /proc/self/mountinfo"), "4", "the images' own");
     assert!(!host.holds("ls -l /proc/*/root | grep -q /srv/"));
 }
 
@@ -107,6 +108,17 @@ fn a_build_that_is_killed_leaves_nothing_in_the_end(host: &Host, build: Invocati
     assert_eq!(host.sh("ls /srv/c/var/lib/ddinstall"), "backups\nincomplete\nreceipt.json");
 }
 
+/// The build of /srv/d loses the process that its caller sees.
+fn a_build_whose_first_process_is_killed_takes_itself_back(host: &Host, build: Invocation) {
+    let mut child = build.spawn();
+    host.sh("until test -e /srv/d/opt/datadog-agent; do sleep 0.01; done
+         outer=$(pidof ddinstall); inner=$(cat /proc/$outer/task/$outer/children); kill -KILL $outer
+         n=0; while test -e /proc/$inner; do n=$((n + 1)); test $n -lt 600; sleep 0.1; done");
+    let _ = child.wait();
+    assert!(!host.exists("/srv/d/opt/datadog-agent"));
+    assert!(!host.exists("/srv/d/var/lib/ddinstall/incomplete"));
+}
+
 #[test]
 fn an_image_without_a_key_is_completed_by_its_first_start() {
     let host = Host::fresh(Suite::Bookworm).without_systemd().boot();
@@ -120,7 +132,7 @@ fn an_image_without_a_key_is_completed_by_its_first_start() {
     let host = host.into_booted();
     // Without the key nothing is called done.
     host.ddinstall(&["install"]).run().exits(2).says("DD_API_KEY is not set");
-    host.wait_until(20, "systemctl is-failed datadog-agent");
+    host.wait_until("systemctl is-failed datadog-agent");
     host.verify().fails("unit.datadog-agent");
     host.forget_requests();
     let run = host.ddinstall(&["install"]).env("DD_API_KEY", KEY).run().exits(0);

@@ -41,7 +41,7 @@ fn with_sysv_init_services_are_started_by_their_scripts_and_at_the_next_boot() {
 
     host.kill_host();
     host.boot_again();
-    host.wait_until(20, "/etc/init.d/datadog-agent status");
+    host.wait_until("/etc/init.d/datadog-agent status");
     host.verify().exits(0);
 }
 
@@ -103,7 +103,7 @@ fn with_sysv_init_a_script_for_the_proxy_is_used() {
     // Another user's process on one of its ports is not the proxy.
     host.sh("/etc/init.d/datadog-fips-proxy stop");
     host.sh("setsid perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600' >/dev/null 2>&1 &");
-    host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.wait_until("ss -Hltn | grep -q :9804");
     host.verify().fails("proxy.ports");
     asked(&["install"]).run().exits(4).says("9804");
 }
@@ -123,7 +123,7 @@ fn without_a_service_manager_nothing_is_started_and_the_next_boot_starts_all() {
     host.install().exits(0).says("enable datadog-agent");
     host.install().exits(0).says("Nothing to do");
     let host = host.into_booted();
-    host.wait_until(20, "systemctl is-active datadog-agent datadog-fips-proxy datadog-agent-sysprobe");
+    host.wait_until("systemctl is-active datadog-agent datadog-fips-proxy datadog-agent-sysprobe");
     host.verify().exits(0);
 }
 

@@ -160,7 +160,7 @@ impl Trial {
         let child = match self.when {
             When::Once(script) => {
                 let child = host.asked_by(&setsid).spawn();
-                host.wait_until(90, script);
+                host.wait_until(script);
                 child
             }
             When::Part(part) => {
@@ -200,7 +200,7 @@ impl Trial {
             }
         }
         let _ = child.wait_with_output();
-        host.wait_until(10, "! pidof ddinstall");
+        host.wait_until("! pidof ddinstall");
     }
 }
 

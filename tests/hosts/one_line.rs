@@ -386,7 +386,7 @@ fn refuses_what_was_not_released(suite: Suite, tools: &[Tool]) {
     let (host, stranger) = (&release.host, Signer::new());
     host.write("/usr/local/bin/faults.pl", include_str!("../lab/faults.pl"), "root:root", 0o755);
     host.sh("systemd-run -q --unit=faults /usr/local/bin/faults.pl install.mirror.test");
-    host.wait_until(5, "ss -Hltn | grep -q 127.0.0.4:80");
+    host.wait_until("ss -Hltn | grep -q 127.0.0.4:80");
     for tool in tools {
         tool.alone(host);
         // What is right is run.

@@ -62,7 +62,7 @@ fn a_plan_refuses_what_install_would_refuse() {
     host.asked(&["plan"]).env("DD_SITE", "datadoghq.eu").run().exits(2).says("DD_SITE");
     host.asked(&["plan"]).env("DD_API_KEY", "").run().exits(2).says("DD_API_KEY");
     host.sh(SQUATTER);
-    host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.wait_until("ss -Hltn | grep -q :9804");
     host.asked(&["plan"]).run().exits(4).says("9804");
     host.write(DATADOG, "a: [\n", "root:root", 0o644);
     host.asked(&["plan"]).run().exits(7).says("line");

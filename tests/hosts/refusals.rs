@@ -119,14 +119,14 @@ fn a_host_that_will_not_do() {
 
     host.refuses(host.install().user("nobody"), 4, &["root", "sudo"]);
     host.host.sh(SQUATTER);
-    host.host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.host.wait_until("ss -Hltn | grep -q :9804");
     host.refuses(host.install(), 4, &["9804", "perl", "process "]);
     assert_eq!(host.host.all_requests().len(), 0);
     host.host.sh("systemctl stop squatter");
     host.host.install().exits(0);
 
     // Now it is a FIPS host.
-    host.host.wait_until(10, "grep -q 202 /var/log/datadog/agent.log");
+    host.host.wait_until("grep -q 202 /var/log/datadog/agent.log");
     let off = || host.install().env("DD_FIPS_MODE", "0");
     host.refuses(off(), 2, &["DD_FIPS_MODE", "--allow-fips-off"]);
     let elsewhere = || host.install().env("DD_FIPS_MODE", "").env("DD_SITE", "datadoghq.com");

@@ -15,7 +15,7 @@ impl Host {
     fn with_faults(self) -> Host {
         self.write("/usr/local/bin/faults.pl", include_str!("../lab/faults.pl"), "root:root", 0o755);
         self.sh(&format!("systemd-run -q --unit=faults /usr/local/bin/faults.pl {}", self.suite().repository_host()));
-        self.wait_until(5, "ss -Hltn | grep -q 127.0.0.4:80");
+        self.wait_until("ss -Hltn | grep -q 127.0.0.4:80");
         self
     }
 
@@ -23,7 +23,7 @@ impl Host {
     fn lock(&self, file: &str, seconds: u32) {
         self.write("/usr/local/bin/lock.pl", include_str!("../lab/lock.pl"), "root:root", 0o755);
         self.sh(&format!("systemd-run -q --unit=locker /usr/local/bin/lock.pl {file} {seconds}"));
-        self.wait_until(5, "test -e /run/locked");
+        self.wait_until("test -e /run/locked");
     }
 
     fn unlock(&self) {

@@ -22,10 +22,10 @@ fn existing(suite: Suite, version: &str) -> Host {
     host.sh(
         "touch -d '2020-02-02 02:02:02.123456789' /etc/datadog-agent/*.yaml /etc/datadog-agent/conf.d/mine.d/conf.yaml",
     );
-    host.wait_until(10, "systemctl is-active datadog-agent");
+    host.wait_until("systemctl is-active datadog-agent");
     // Its satellites without work end by themselves, a moment after their start.
     let idle = ["sysprobe", "security"].map(|name| format!("! systemctl is-active datadog-agent-{name}"));
-    host.wait_until(10, &idle.join(" && "));
+    host.wait_until(&idle.join(" && "));
     host
 }
 
@@ -241,7 +241,7 @@ fn a_killed_run_and_its_end_are_one_change() {
     let before: State = host.state();
     for killed_again in [false, true] {
         let child = host.asked(&["install"]).spawn();
-        host.wait_until(20, "test -e /opt/datadog-fips-proxy");
+        host.wait_until("test -e /opt/datadog-fips-proxy");
         host.sh("kill -KILL $(pidof ddinstall)");
         drop(child.wait_with_output());
         if !killed_again {

@@ -44,7 +44,7 @@ fn the_owners_and_modes_of_the_package_are_no_drift() {
     let (datadog, sysprobe) = (host.bytes(DATADOG), host.bytes(SYSPROBE));
     host.sh("DEBIAN_FRONTEND=noninteractive apt-get -qq install --reinstall -y datadog-agent >/dev/null 2>&1");
     assert_eq!((host.owner(SYSPROBE), host.mode(SYSPROBE)), ("dd-agent:dd-agent".into(), 0o440));
-    host.wait_until(10, "systemctl is-active datadog-agent datadog-agent-sysprobe datadog-agent-security");
+    host.wait_until("systemctl is-active datadog-agent datadog-agent-sysprobe datadog-agent-security");
     host.verify().exits(0);
     let (tree, units) = (host.quiet_tree(), host.invocation_ids());
     host.forget_requests();
@@ -61,7 +61,7 @@ fn a_host_that_was_switched_off_and_on_needs_nothing() {
     host.install().exits(0);
     host.poweroff();
     host.boot_again();
-    host.wait_until(10, "systemctl is-active datadog-fips-proxy datadog-agent datadog-agent-sysprobe");
+    host.wait_until("systemctl is-active datadog-fips-proxy datadog-agent datadog-agent-sysprobe");
     host.install().exits(0).says("Nothing to do");
     host.verify().exits(0);
 }

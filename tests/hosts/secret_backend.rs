@@ -233,7 +233,7 @@ fn page_the_values_of_a_thousand_handles_are_shown_nowhere() {
     let slow =
         ["/bin/sh", "-c", "ulimit -c unlimited; exec ddinstall secrets test --command \"$0\" --argument slow", &helper];
     let mut child = host.command(&slow).spawn();
-    host.wait_until(20, "test -e /tmp/printed");
+    host.wait_until("test -e /tmp/printed");
     assert_eq!(files_with(&host, mark), []);
     host.sh("pkill -ABRT -x ddinstall");
     child.wait().expect("its end");
@@ -407,7 +407,7 @@ fn a_host_with_a_handle_for_its_key_has_the_key_in_no_file_of_ours() {
     let yaml = host.yaml(DATADOG);
     assert_eq!((&yaml["api_key"], &yaml["secret_backend_command"]), (&"ENC[api_key]".into(), &HELPER.into()));
     // The Agent has the key itself, and sends with it.
-    host.wait_until(20, "datadog-agent status | grep -q 'API key ending with fbad0: API Key valid'");
+    host.wait_until("datadog-agent status | grep -q 'API key ending with fbad0: API Key valid'");
     ours(&["install"]).run().exits(0).says("Nothing to do");
     host.verify().exits(0);
     host.secrets(&["test"]).exits(0).says("resolved    api_key").says("1 of 1 resolved");
@@ -416,7 +416,7 @@ fn a_host_with_a_handle_for_its_key_has_the_key_in_no_file_of_ours() {
 
     // Drift of its rights: the Agent no longer starts, says so on standard error alone, and is told why.
     host.sh(&format!("chmod 0755 {HELPER}; systemctl restart datadog-agent; true"));
-    host.wait_until(20, "systemctl is-failed -q datadog-agent");
+    host.wait_until("systemctl is-failed -q datadog-agent");
     host.secrets(&["check"])
         .exits(9)
         .says("'group' or 'others' have rights on it")

@@ -83,7 +83,7 @@ pub(super) fn an_agent_runs_again(suite: Suite) {
     assert_eq!(host.installed("datadog-agent"), version);
     assert_eq!(host.installed("datadog-fips-proxy"), None);
     assert_eq!(host.bytes(DATADOG), yaml);
-    host.wait_until(10, "systemctl is-active datadog-agent");
+    host.wait_until("systemctl is-active datadog-agent");
     assert_eq!(host.sh("systemctl show -p NRestarts --value datadog-agent"), "0");
     // Kept on request, for somebody to look at.
     let run = host.asked(&["install", "--upgrade", "--on-failure=keep"]).run().exits(8);

@@ -61,10 +61,7 @@ pub struct State {
 impl Host {
     pub fn state(&self) -> State {
         // Without CWS it ends by itself, some seconds after it was started.
-        self.wait_until(
-            60,
-            &format!("! systemctl is-active -q datadog-agent-sysprobe || grep -q ^runtime_sec {SYSPROBE}"),
-        );
+        self.wait_until(&format!("! systemctl is-active -q datadog-agent-sysprobe || grep -q ^runtime_sec {SYSPROBE}"));
         let mut tree = self.tree().without(&ASIDE).without(&TABLES).without(&RUNNING);
         // The private /tmp of a service, by a name that no two boots share.
         tree.0.retain(|path, _| !path.contains("/tmp/systemd-private-"));

@@ -66,7 +66,7 @@ fn a_port_that_was_taken_over_is_named_with_its_holder() {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.install().exits(0);
     host.sh(&format!("systemctl stop datadog-fips-proxy; {SQUATTER}"));
-    host.wait_until(5, "ss -Hltn | grep -q :9804");
+    host.wait_until("ss -Hltn | grep -q :9804");
     host.command(&["systemctl", "start", "datadog-fips-proxy"]).run();
     let run = host.verify().fails("proxy.ports");
     assert!(run.stdout.contains("9804 is held by perl"), "{run}");
@@ -76,7 +76,7 @@ fn a_port_that_was_taken_over_is_named_with_its_holder() {
 
     // The proxy holds all its ports, and somebody else one of them on another address.
     host.sh(&SQUATTER.replace("LocalPort => 9804", "LocalPort => 9804, LocalAddr => \"127.0.0.3\""));
-    host.wait_until(5, "ss -Hltn | grep -q 127.0.0.3:9804");
+    host.wait_until("ss -Hltn | grep -q 127.0.0.3:9804");
     let run = host.verify().fails("proxy.ports");
     assert!(run.stdout.contains("9804 is held by perl"), "{run}");
 }
@@ -104,7 +104,7 @@ fn an_intake_that_is_away_is_named() {
     assert!(run.stdout.contains("503"), "{run}");
     host.intake_up();
     // The proxy asks every ten seconds, and believes the second answer.
-    host.wait_until(60, "ddinstall verify");
+    host.wait_until("ddinstall verify");
 }
 
 #[test]

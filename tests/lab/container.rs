@@ -1,6 +1,6 @@
 //! An image that buildah builds from packaging/container, and the container that crun runs of it, in a host's network.
 
-use super::{Host, Run, Suite};
+use super::{Host, PATIENCE, Run, Suite};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ impl Container {
     /// Waits until its first process has ended, and returns the exit code of that.
     #[track_caller]
     pub fn wait_for_end(&self) -> String {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         let status = self.folder.path().join("status");
         while !status.exists() {
             assert!(Instant::now() < end, "it runs and runs: {}", self.log());
@@ -67,7 +67,7 @@ impl Container {
     /// Runs a command in it, again and again, until it succeeds.
     #[track_caller]
     pub fn wait_until(&self, args: &[&str]) -> Run {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + PATIENCE;
         loop {
             let run = self.exec(args);
             if run.status == Some(0) {

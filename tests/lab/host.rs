@@ -8,6 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How long anything is waited for: long, so that a busy machine fails no test.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Torn down when dropped. With `DDINSTALL_LAB_KEEP` set, the host of a test that fails stays, and
 /// `tests/lab/host.sh exec NAME bash` enters it.
 pub struct Host {
@@ -69,14 +72,14 @@ impl Host {
 
     /// Waits until a shell script succeeds.
     #[track_caller]
-    pub fn wait_until(&self, seconds: u64, script: &str) {
-        let end = Instant::now() + Duration::from_secs(seconds);
+    pub fn wait_until(&self, script: &str) {
+        let end = Instant::now() + PATIENCE;
         loop {
             let run = self.command(&["sh", "-ec", script]).run();
             if run.status == Some(0) {
                 return;
             }
-            assert!(Instant::now() < end, "not within {seconds} s: {run}\n{}", self.journal("datadog*"));
+            assert!(Instant::now() < end, "{script}: {run}\n{}", self.journal("datadog*"));
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -21,7 +21,7 @@ pub use builder::Builder;
 pub use command::{Invocation, Run};
 pub use container::Container;
 pub use controller::{Controller, Play, USER};
-pub use host::Host;
+pub use host::{Host, PATIENCE};
 pub use sampling::{Process, Sample};
 pub use signer::{Signer, ran};
 pub use tree::{Entry, Tree};
