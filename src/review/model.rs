@@ -2,7 +2,7 @@
 
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
-use crate::settings::bypass::variable;
+use crate::settings::bypass::{switch, variable};
 
 use super::capabilities::{Feature, Platform, Role};
 
@@ -119,8 +119,9 @@ impl Container {
         self.variable(name)?.value.as_deref()
     }
 
-    pub fn is_on(&self, name: &str) -> Option<bool> {
-        self.text(name).map(|text| Value::Str(text.into()).as_bool() == Some(true))
+    /// Whether a variable's value stands elsewhere, where it was not read.
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.variable(name).is_some_and(|variable| variable.value.is_none())
     }
 }
 
@@ -143,74 +144,68 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// A setting of the Agent, from the variables of its containers, then from files.
-    pub fn setting(&self, path: &str) -> Option<&str> {
-        let name = variable(path);
-        let said = self.containers.iter().filter(|c| c.role.sends()).find_map(|c| c.text(&name));
-        said.or_else(|| self.in_file(path))
-    }
-
     /// What a file says of it.
-    pub fn in_file(&self, path: &str) -> Option<&str> {
+    fn in_file(&self, path: &str) -> Option<&str> {
         self.settings.iter().find(|(known, _)| known == path).map(|(_, value)| value.as_str())
-    }
-
-    pub fn is_on(&self, path: &str) -> Option<bool> {
-        self.setting(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
     }
 
     /// The features that are on.
     pub fn features(&self) -> Vec<Feature> {
-        let on = |path: &str| self.is_on(path) == Some(true);
         let mut features = vec![Feature::Core];
-        if on("logs_enabled") {
+        if self.is_on("logs_enabled") {
             features.push(Feature::Logs);
         }
         let traces = self.containers.iter().any(|container| container.role == Role::Trace);
-        if self.is_on("apm_config.enabled").unwrap_or(traces) || traces {
+        if traces || self.is_on("apm_config.enabled") {
             features.push(Feature::Apm);
         }
         if self.cws() {
             features.push(Feature::Cws);
         }
-        if on("compliance_config.enabled") {
+        if self.is_on("compliance_config.enabled") {
             features.push(Feature::Compliance);
         }
         if self.fips() {
             features.push(Feature::Fips);
         }
-        if on("dogstatsd_origin_detection") {
+        if self.is_on("dogstatsd_origin_detection") {
             features.push(Feature::OriginDetection);
         }
         features
     }
 
-    /// A setting of one container: its variable, and the file where it has none.
+    /// A setting of one container: its variable, and the file where it has none, or an empty one.
     pub fn said<'s>(&'s self, container: &'s Container, path: &str) -> Option<&'s str> {
-        match container.variable(&variable(path)) {
-            Some(variable) => variable.value.as_deref(),
-            None => self.in_file(path),
+        match container.variable(&variable(path)).map(|variable| variable.value.as_deref()) {
+            Some(said) if said != Some("") => said,
+            _ => self.in_file(path),
+        }
+    }
+
+    /// Whether one container has a switch on. None where neither its variable nor the file says so.
+    pub fn switch(&self, container: &Container, path: &str) -> Option<bool> {
+        match container.text(&variable(path)) {
+            Some(text) if !text.is_empty() => Some(switch(text) == Some(true)),
+            _ => self.by_file(path).filter(|_| !container.is_unread(&variable(path))),
         }
     }
 
     /// What a file says of a switch.
-    pub fn by_file(&self, path: &str) -> Option<bool> {
+    fn by_file(&self, path: &str) -> Option<bool> {
         self.in_file(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
     }
 
     /// Whether a setting is on in any of its containers: each takes its variable, and the file where it has none.
-    fn anywhere(&self, path: &str) -> bool {
-        let (name, by_file) = (variable(path), self.by_file(path) == Some(true));
-        let senders = || self.containers.iter().filter(|container| container.role.sends());
-        senders().any(|container| container.is_on(&name).unwrap_or(by_file))
+    pub fn is_on(&self, path: &str) -> bool {
+        self.containers.iter().any(|container| container.role.sends() && self.switch(container, path) == Some(true))
     }
 
     pub fn cws(&self) -> bool {
-        self.anywhere("runtime_security_config.enabled")
+        self.is_on("runtime_security_config.enabled")
     }
 
     pub fn fips(&self) -> bool {
-        self.anywhere("fips.enabled")
+        self.is_on("fips.enabled")
     }
 
     pub fn of(&self, role: Role) -> Option<&Container> {

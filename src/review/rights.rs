@@ -105,7 +105,7 @@ impl Checker<'_> {
         if workload.platform == Platform::Fargate {
             let less = "runtime_security_config.ebpfless.enabled";
             let container = workload.containers.iter().find(|c| c.role.is_agent());
-            if let Some(container) = container.filter(|_| workload.is_on(less) != Some(true)) {
+            if let Some(container) = container.filter(|_| !workload.is_on(less)) {
                 let fix = self.mend.set(container, "DD_RUNTIME_SECURITY_CONFIG_EBPFLESS_ENABLED", "true");
                 self.add("cws-ebpfless", &anyone, format!("{}: CWS on Fargate uses eBPF", container.name), fix);
             }
@@ -119,15 +119,16 @@ impl Checker<'_> {
             }
             return;
         };
-        let direct = workload.is_on("runtime_security_config.direct_send_from_system_probe") == Some(true);
+        let direct = workload.is_on("runtime_security_config.direct_send_from_system_probe");
         let security = workload.of(Role::Security);
         if pod && probe.role == Role::SystemProbe && security.is_none() && !direct {
             let what = format!("{}: CWS is on, and there is no security-agent", workload.name);
             self.add("cws-security-agent", &anyone, what, Vec::new());
         }
-        let by_file = workload.by_file("runtime_security_config.enabled") == Some(true);
         for container in [Some(probe), security].into_iter().flatten() {
-            if !container.is_on(ENABLED).unwrap_or(by_file) {
+            if workload.switch(container, "runtime_security_config.enabled") != Some(true)
+                && !container.is_unread(ENABLED)
+            {
                 let at = container.variable(ENABLED).map_or(&container.at, |v| &v.at);
                 let fix = self.mend.set(container, ENABLED, "true");
                 self.add(
@@ -187,7 +188,7 @@ impl Checker<'_> {
             (self.workload().fips(), Version::new(7, 41, 0), "FIPS"),
             (self.workload().cws(), Version::new(7, 27, 0), "CWS"),
             (
-                self.workload().is_on("runtime_security_config.network.enabled") == Some(true),
+                self.workload().is_on("runtime_security_config.network.enabled"),
                 Version::new(7, 36, 0),
                 "network events of CWS",
             ),

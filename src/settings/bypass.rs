@@ -50,6 +50,16 @@ pub fn names_endpoints(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with("additional_endpoints")
 }
 
+/// Whether a variable's text turns a switch on or off, as the Agent (and docker) reads it: Go's `ParseBool`. Any other
+/// text, such as `yes`, the Agent takes for off.
+pub fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
 /// The variable that sets the Agent's setting at a path (Agent: `DD_`, dots as `_`; traces leave out `CONFIG`).
 pub fn variable(path: &str) -> String {
     let path = match path.strip_prefix("apm_config.") {
@@ -68,6 +78,10 @@ mod tests {
         assert_eq!(variable("sbom.enabled"), "DD_SBOM_ENABLED");
         assert_eq!(variable("apm_config.additional_endpoints"), "DD_APM_ADDITIONAL_ENDPOINTS");
         assert!(names_endpoints("DD_APM_PROFILING_ADDITIONAL_ENDPOINTS"));
+        assert_eq!(
+            ["true", "T", "0", "False", "yes", "on", "tRUE", ""].map(switch),
+            [Some(true), Some(true), Some(false), Some(false), None, None, None, None]
+        );
         assert!(names_endpoints("orchestrator_additional_endpoints") && !names_endpoints("endpoints"));
     }
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use crate::config::templates::shell as quoted;
 use crate::config::yaml::places::{Change, apply, token};
 use crate::config::yaml::{Refusal, Value};
+use crate::settings::bypass::switch;
 
-use super::options::{Given, Word, given, is_off, volume};
+use super::options::{Given, Word, given, volume};
 use super::{Place, written};
 
 /// A value of the made-up Compose file, and where it stands.
@@ -89,7 +90,7 @@ impl Made {
         for Given { name, value, range } in options {
             let value = match (name, value) {
                 ("privileged" | "read-only", value) => {
-                    let on = !value.is_some_and(|value| is_off(&value));
+                    let on = value.as_deref().and_then(switch) != Some(false);
                     self.put(format!("{service}/{}", name.replace('-', "_")), Value::Bool(on), text, range);
                     continue;
                 }
