@@ -16,9 +16,9 @@ use crate::config::yaml::places::{Change, Manifests};
 use crate::config::yaml::{Refusal, Value};
 use crate::secret::Secret;
 
-use capabilities::Platform;
+use capabilities::{Platform, Role};
 use mend::Mend;
-use model::Workload;
+use model::{Container, Workload};
 use read::run::Made;
 
 pub use mend::{FIRST_PORT, PARAMETER, PORTS, SECRET};
@@ -265,10 +265,12 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         match kind {
             Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &sets)),
             Kind::Helm => helm::check(document, number, &mut findings, &mut secrets),
-            Kind::Ecs | Kind::Beanstalk => workloads.extend(read::ecs::workload(document, number)),
+            Kind::Ecs | Kind::Beanstalk => workloads.push(read::ecs::workload(document, number)),
             Kind::Compose | Kind::Run | Kind::Inspect => workloads.extend(read::compose::workload(document, number)),
         }
     }
+    workloads.iter().for_each(|workload| unknown(workload, &mut findings));
+    workloads.retain(Workload::is_ours);
     let anyone = workloads.iter().any(|workload| workload.fips());
     for workload in &workloads {
         let Some(data) = documents.get(workload.document) else { continue };
@@ -285,6 +287,10 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
             objects::check(document, number, &standings, &mut findings, &mut secrets);
         }
     }
+    let seen = kind == Kind::Helm || !workloads.is_empty();
+    if !seen && !findings.iter().any(|finding| finding.rule == "agent-unread") {
+        findings.push(rules::finding("agent-unread", 0, "", "no Agent was found in it", Vec::new()));
+    }
     findings.truncate(MOST);
     rights.truncate(MOST);
     for finding in findings.iter_mut().filter(|finding| finding.line == 0) {
@@ -295,6 +301,16 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
     }
     findings.sort_by_key(|finding| (finding.line, finding.rule));
     (Review { kind, findings, rights, standings, secrets }, source)
+}
+
+/// Containers that may be the Agent, and are not judged.
+fn unknown(workload: &Workload, found: &mut Vec<Finding>) {
+    let unknown = |c: &&Container| c.role == Role::Other && read::are_agents(&c.variables);
+    for container in workload.containers.iter().filter(unknown) {
+        let (name, image) = (&container.name, container.image.escape_debug());
+        let what = format!("{name}: it has variables of the Agent, and {image} is no name of its image");
+        found.push(rules::finding("agent-unread", workload.document, &container.at, what, Vec::new()));
+    }
 }
 
 /// JSON without commas before a closing bracket, which YAML would take.

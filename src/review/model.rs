@@ -40,6 +40,13 @@ pub struct Finding {
     pub fix: Vec<Change>,
 }
 
+impl Finding {
+    /// Whether `--fix` mends it: by its changes, or by reading the text without what nobody takes.
+    pub fn is_mendable(&self) -> bool {
+        !self.fix.is_empty() || ["json-comma", "shell-comment"].contains(&self.rule)
+    }
+}
+
 /// A right that is given, and why it is needed; or that none is known.
 #[derive(Debug, Clone)]
 pub struct Right {
@@ -206,6 +213,11 @@ impl Workload {
 
     pub fn fips(&self) -> bool {
         self.is_on("fips.enabled")
+    }
+
+    /// Whether a part of the Agent, or its proxy, runs in it.
+    pub fn is_ours(&self) -> bool {
+        self.containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy)
     }
 
     pub fn of(&self, role: Role) -> Option<&Container> {

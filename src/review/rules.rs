@@ -22,7 +22,7 @@ const fn warning(id: &'static str, help: &'static str) -> Rule {
 }
 
 /// All of them.
-pub const RULES: [Rule; 47] = [
+pub const RULES: [Rule; 48] = [
     error("fips-proxy-missing", "add the fips-proxy container beside the Agent: without it nothing is sent"),
     error("fips-agent-off", "set DD_FIPS_ENABLED=true: the proxy runs, and the Agent sends past it"),
     error("fips-partial", "set DD_FIPS_* on every container of the Agent: one that has none sends past the proxy"),
@@ -71,6 +71,10 @@ pub const RULES: [Rule; 47] = [
         "use the user that the image has: dd-agent is 100, up to Agent 7.47.0 it was 101; system-probe runs as root",
     ),
     error("secret-plain", "name a secret instead of writing its value, and change the key: who read the file has it"),
+    warning(
+        "agent-unread",
+        "review what the Agent is started from, and give its image a name that says so (agent, datadog): nothing of this was judged",
+    ),
     warning(
         "variables-unread",
         "write the Agent's variables into this file, or review it with the set: what stands elsewhere counts as not set",

@@ -207,6 +207,76 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     }
 }
 
+/// A part of the Agent is told by its image, and where that has another name by its variables; what cannot be told is said.
+#[test]
+fn no_agent_is_passed_over_in_silence() {
+    let key = "DD_API_KEY: 0123456789abcdef0123456789abcdef";
+    let pod = |kind: &str, name: &str, image: &str, env: &str| {
+        let spec = format!(
+            "{{containers: [{{name: {name}, image: {image}, env: [{env}], securityContext: {{privileged: true}}}}]}}"
+        );
+        let spec = if kind == "Pod" { spec } else { format!("{{template: {{spec: {spec}}}}}") };
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n")
+    };
+    let named = "{name: DD_SITE, value: datadoghq.com}";
+    let task = |environment: &str| {
+        format!(
+            r#"{{"containerDefinitions": [{{"name": "dd", "image": "1.ecr.aws/dd/agent:7", "privileged": true, {environment}}}]}}"#
+        )
+    };
+    let judged = [
+        pod("Rollout", "agent", "datadog/agent:7", ""),
+        pod("Pod", "datadog", "registry.corp/datadog:7.58.0", named),
+        pod("Pod", "dd", "registry.corp/agent:7", named),
+        format!(
+            "services: {{monitoring: {{image: 'registry.corp/datadog:7', privileged: true, environment: {{{key}}}}}}}\n"
+        ),
+        task(r#""secrets": [{"name": "DD_API_KEY", "valueFrom": "x"}]"#),
+    ];
+    for text in judged {
+        let rules: Vec<&str> = read(&text).findings.iter().map(|finding| finding.rule).collect();
+        assert!(rules.contains(&"privileged") && !rules.contains(&"agent-unread"), "{rules:?}\n{text}");
+    }
+    let service = "{name: DD_SERVICE, value: shop}";
+    for (text, what) in [
+        (pod("Pod", "x", "corp/observer:7", named), "x: it has variables of the Agent, and corp/observer:7 is no name"),
+        ("docker run --privileged -e DD_API_KEY \"$IMG\"\n".to_owned(), "container-1: it has variables of the Agent"),
+        (pod("Pod", "dd", "registry.corp/agent:7", &format!("{named}, {service}")), "no Agent was found in it"),
+        (pod("Pod", "x", "corp/shop:7", ""), "no Agent was found in it"),
+        ("services: {}\n".to_owned(), "no Agent was found in it"),
+        (task(r#""environment": []"#), "no Agent was found in it"),
+        (
+            "apiVersion: datadoghq.com/v2alpha1\nkind: DatadogAgent\nmetadata: {name: dd}\nspec: {}\n".to_owned(),
+            "dd is for the operator",
+        ),
+    ] {
+        let found = read(&text).findings;
+        let [finding] = &found[..] else { panic!("{found:?}\n{text}") };
+        assert!(finding.rule == "agent-unread" && finding.what.starts_with(what), "{finding:?}\n{text}");
+    }
+    let operator = format!(
+        "apiVersion: datadoghq.com/v2alpha1\nkind: DatadogAgent\nmetadata: {{name: dd}}\nspec:\n  global:\n    credentials:\n      {}\n",
+        key.replace("DD_API_KEY", "apiKey")
+    );
+    assert!(read(&operator).findings.iter().any(|finding| finding.rule == "secret-plain" && finding.line == 7));
+    let (after, left) = mended(operator.as_bytes()).unwrap();
+    assert!(after.contains("keyName: api-key") && !after.contains("0123"), "{after}");
+    assert_eq!(left.findings.len(), 1, "{:?}", left.findings);
+    // It is said, and is no error: in a folder of manifests most hold none.
+    let file = folder("render-none").join("shop.yaml");
+    std::fs::write(&file, pod("Pod", "x", "corp/shop:7", "")).unwrap();
+    let said = run(&["review", file.to_str().unwrap()], &[]);
+    assert_eq!(said.status.code(), Some(0));
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        said.contains("warning: no Agent was found in it [agent-unread]") && !said.contains("nothing found"),
+        "{said}"
+    );
+    let json = run(&["review", "--format", "json", file.to_str().unwrap()], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["files"][0]["findings"][0]["mendable"], false, "{json}");
+}
+
 const PRIVILEGED: &str = "apiVersion: v1
 kind: Pod
 metadata:

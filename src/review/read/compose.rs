@@ -13,12 +13,12 @@ pub fn workload(document: &Value, number: usize) -> Option<Workload> {
     services.retain(|(_, service)| matches!(service.value, Value::Map(_)));
     let mut containers: Vec<Container> = services.iter().map(|(name, service)| container(name, service)).collect();
     whole(&mut containers);
-    let agent = containers.iter().position(|container| container.role.sends())?;
-    let service = &services[agent].1;
+    let agent = containers.iter().position(|container| container.role.sends()).unwrap_or_default();
+    let (name, service) = services.get(agent)?;
     Some(Workload {
         document: number,
         platform: Platform::Docker,
-        name: format!("service {}", services[agent].0),
+        name: format!("service {name}"),
         namespace: None,
         at: service.at.clone(),
         host_pid: service.says("pid", "host"),
@@ -43,8 +43,9 @@ fn container(name: &str, place: &Place) -> Container {
         // The first of a range stands for all.
         other => written(other).rsplit(':').next()?.split(['/', '-']).next()?.parse().ok(),
     };
-    let role = match role(image, name, "") {
-        Role::Other => role(image, called, ""),
+    let variables = variables(place);
+    let role = match role(image, name, "", &variables) {
+        Role::Other => role(image, called, "", &variables),
         role => role,
     };
     Container {
@@ -52,7 +53,7 @@ fn container(name: &str, place: &Place) -> Container {
         role,
         image: image.to_owned(),
         at: place.at.clone(),
-        variables: variables(place),
+        variables,
         unread: files(place),
         capabilities: place.texts("cap_add").into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: place.flag("privileged"),

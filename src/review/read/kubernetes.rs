@@ -8,17 +8,9 @@ use super::super::capabilities::{Platform, Role};
 use super::super::model::{Container, Flag, Mount, Variable, Workload};
 use super::{Place, capability, role, whole, written};
 
-/// Where the pod of an object stands.
-const PODS: [(&str, &str); 8] = [
-    ("Pod", "spec"),
-    ("DaemonSet", "spec/template/spec"),
-    ("Deployment", "spec/template/spec"),
-    ("StatefulSet", "spec/template/spec"),
-    ("ReplicaSet", "spec/template/spec"),
-    ("ReplicationController", "spec/template/spec"),
-    ("Job", "spec/template/spec"),
-    ("CronJob", "spec/jobTemplate/spec/template/spec"),
-];
+/// Where the pod of an object stands: of a DaemonSet and all that has a template as it has, a CronJob, a PodTemplate and a
+/// Pod. Kinds are not asked for, since a cluster may have its own.
+const PODS: [&str; 4] = ["spec/template/spec", "spec/jobTemplate/spec/template/spec", "template/spec", "spec"];
 
 /// Kind and name of an object.
 type Named = (&'static str, String);
@@ -42,29 +34,27 @@ pub fn objects(document: &Value) -> Vec<Place<'_>> {
     }
 }
 
-/// The pods with a part of the Agent in a document.
+/// The pods of a document.
 pub fn workloads(document: &Value, number: usize, sets: &Sets) -> Vec<Workload> {
     objects(document).iter().filter_map(|object| workload(object, number, sets)).collect()
 }
 
 fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     let kind = object.text("kind")?;
-    let (_, path) = PODS.iter().find(|(known, _)| *known == kind)?;
-    let pod = object.get(path)?;
+    let (path, pod) = PODS.iter().find_map(|path| {
+        let pod = object.get(path)?;
+        pod.get("containers").is_some().then_some((path, pod))
+    })?;
     let read = |list: &str, init| -> Vec<Container> {
         let containers = pod.items(list);
-        let container = |place: &Place| Container {
-            variables: [inherited(place, sets), place.variables("env")].concat(),
-            unread: unread(place, sets),
-            ..container(object, &pod, place, path, init)
+        let container = |place: &Place| {
+            let variables = [inherited(place, sets), place.variables("env")].concat();
+            Container { unread: unread(place, sets), ..container(object, &pod, place, variables, path, init) }
         };
         containers.iter().map(container).collect()
     };
     let mut containers = [read("initContainers", true), read("containers", false)].concat();
     whole(&mut containers);
-    if !containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy) {
-        return None;
-    }
     let name = object.text("metadata/name").unwrap_or("without a name");
     let mut sources = pod.items("volumes");
     sources.extend(pod.items("volumes").iter().flat_map(|volume| volume.items("projected/sources")));
@@ -84,11 +74,18 @@ fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     })
 }
 
-fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool) -> Container {
+fn container(
+    object: &Place,
+    pod: &Place,
+    place: &Place,
+    variables: Vec<Variable>,
+    path: &str,
+    init: bool,
+) -> Container {
     let (name, image) = (place.text("name").unwrap_or(""), place.text("image").unwrap_or(""));
     let command: Vec<String> =
         place.items("command").iter().chain(&place.items("args")).map(|word| written(word.value)).collect();
-    let role = match role(image, name, &command.join(" ")) {
+    let role = match role(image, name, &command.join(" "), &variables) {
         Role::Other => Role::Other,
         _ if init => Role::Init,
         role => role,
@@ -124,7 +121,7 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
         role,
         image: image.to_owned(),
         at: place.at.clone(),
-        variables: Vec::new(),
+        variables,
         unread: Vec::new(),
         capabilities: capabilities.into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: context.flag("privileged"),
