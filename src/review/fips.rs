@@ -157,6 +157,10 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             }
         }
     }
+    for (path, _) in workload.settings.iter().filter(|(path, _)| names_endpoints(path)) {
+        let what = format!("{}: {path} is set in a file that is mounted", first.name);
+        add("fips-bypass", &first.at, what, Vec::new());
+    }
     let Some(proxy) = proxy else {
         let image = senders.iter().find_map(|c| c.image.rsplit_once('/')).map_or("datadog", |(registry, _)| registry);
         let fix = mend.proxy(&format!("{image}/fips-proxy:{PROXY_TAG}"));

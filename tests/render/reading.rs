@@ -96,6 +96,29 @@ fn the_files_word_on_the_proxys_place_counts() {
     assert_eq!(rules("local_address: 10.0.0.5"), [false, true]);
 }
 
+/// A mounted file goes past the proxy as a variable does, in capitals or not.
+#[test]
+fn what_a_mounted_file_sends_past_the_proxy_is_found() {
+    let bypass = |text: &str, volume: &str| {
+        let agent = format!("{}, {{name: DD_FIPS_LOCAL_ADDRESS, value: localhost}}]", ON.trim_end_matches(']'));
+        let text = pod("datadog.yaml", text, volume, &agent, "trace-agent", "");
+        let found = read(&text).findings;
+        found.into_iter().filter(|f| f.rule == "fips-bypass").map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    for (text, what) in [
+        ("additional_endpoints: {\"https://app.datadoghq.com\": [abc]}", "agent: additional_endpoints is set"),
+        ("logs_config: {Additional_Endpoints: [{Host: x}]}", "agent: logs_config.additional_endpoints is set"),
+        ("SBOM: {Enabled: true}", "agent: DD_SBOM_ENABLED is on"),
+    ] {
+        let found = bypass(text, MOUNTED);
+        assert!(matches!(&found[..], [one] if one.starts_with(what)), "{text}: {found:?}");
+        assert!(bypass(text, "").is_empty(), "{text}");
+    }
+    for text in ["additional_endpoints: {}", "logs_config: {additional_endpoints: []}", "sbom: {enabled: false}"] {
+        assert_eq!(bypass(text, MOUNTED), [""; 0], "{text}");
+    }
+}
+
 /// Variables that come in sets: those of the same text count, others are named, and no right is taken away for them.
 #[test]
 fn sets_of_variables_count_where_they_stand_in_the_text() {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::yaml::{self, Value};
+use crate::settings::bypass::names_endpoints;
 
 use super::super::capabilities::{Platform, Role};
 use super::super::model::{Container, Flag, Mount, Variable, Workload};
@@ -195,11 +196,19 @@ pub fn sets(document: &Value, into: &mut Sets) {
     }
 }
 
-fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
+/// What one of the Agent's files says, as `path` to text. The Agent knows no capitals in its paths.
+pub fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
     match value {
+        // Of endpoints it is enough that there are some.
+        Value::Map(_) | Value::Seq(_) if names_endpoints(path) => {
+            if !value.entries().is_empty() || !value.items().is_empty() {
+                into.push((path.to_owned(), String::new()));
+            }
+        }
         Value::Map(entries) => {
             for (key, value) in entries {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let key = key.to_ascii_lowercase();
+                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
                 flatten(&path, value, into);
             }
         }
