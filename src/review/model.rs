@@ -2,7 +2,7 @@
 
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
-use crate::settings::bypass::{switch, variable};
+use crate::settings::bypass::{names_endpoints, switch, variable};
 
 use super::capabilities::{Feature, Platform, Role};
 
@@ -124,6 +124,15 @@ impl Container {
 
     pub fn text(&self, name: &str) -> Option<&str> {
         self.variable(name)?.value.as_deref()
+    }
+
+    /// Variables that decide what is judged, and whose values stand elsewhere. Only FIPS asks for a site and endpoints.
+    pub fn unknown(&self, fips: bool) -> impl Iterator<Item = &Variable> {
+        let decides = move |name: &str| {
+            let of_fips = name == "DD_SITE" || names_endpoints(name);
+            name.starts_with("DD_") && (name.ends_with("_ENABLED") || name.starts_with("DD_FIPS_") || fips && of_fips)
+        };
+        self.variables.iter().filter(move |variable| variable.value.is_none() && decides(&variable.name))
     }
 
     /// Whether a variable's value stands elsewhere, where it was not read.

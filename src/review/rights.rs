@@ -28,7 +28,8 @@ impl Checker<'_> {
 
     fn add(&mut self, id: &str, at: &str, what: String, mut fix: Vec<Change>) {
         // A feature that needs it may be turned on by a variable that was not read.
-        if UNNEEDED.contains(&id) && self.workload().containers.iter().any(|container| !container.unread.is_empty()) {
+        let unread = |c: &Container| !c.unread.is_empty() || c.unknown(false).next().is_some();
+        if UNNEEDED.contains(&id) && self.workload().containers.iter().any(unread) {
             fix.clear();
         }
         self.found.push(finding(id, self.mend.workload.document, at, what, fix));
@@ -49,6 +50,10 @@ impl Checker<'_> {
             for (set, at) in &container.unread {
                 let what = format!("{}: variables of {} were not read", container.name, set.escape_debug());
                 self.add("variables-unread", at, what, Vec::new());
+            }
+            for variable in container.unknown(workload.fips()) {
+                let what = format!("{}: the value of {} was not read", container.name, variable.name.escape_debug());
+                self.add("variables-unread", &variable.at, what, Vec::new());
             }
             self.secrets(container);
             self.image(container);

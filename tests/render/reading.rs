@@ -182,6 +182,62 @@ spec:
     ));
 }
 
+/// A value that stands elsewhere counts where it can be read, and is named where it cannot.
+#[test]
+fn a_value_behind_a_reference_counts_or_is_named() {
+    let service = |more: &str| {
+        format!(
+            "services:\n  agent:\n    image: datadog/agent:7\n    environment:\n      DD_FIPS_ENABLED: ${{FIPS:-true}}\n      DD_FIPS_HTTPS: 'false'\n      {more}\n  fips-proxy: {{image: datadog/fips-proxy:1, network_mode: 'service:agent', environment: {{DD_FIPS_LOCAL_ADDRESS: 127.0.0.1}}}}\n"
+        )
+    };
+    let rules = |text: &str, line: usize| -> Vec<&str> {
+        read(text).findings.iter().filter(|finding| finding.line == line).map(|finding| finding.rule).collect()
+    };
+    for (more, rule) in [
+        ("DD_SITE: ${DD_SITE:-datadoghq.com}", "fips-site"),
+        ("DD_SITE: ${DD_SITE}", "variables-unread"),
+        ("DD_SBOM_ENABLED: \"${SBOM:-true}\"", "fips-bypass"),
+        ("DD_SBOM_ENABLED: \"${SBOM?}\"", "variables-unread"),
+        ("DD_ADDITIONAL_ENDPOINTS: $MORE", "fips-bypass"),
+    ] {
+        assert!(rules(&service(more), 7).contains(&rule), "{more}: {:?}", read(&service(more)).findings);
+        assert!(!read(&service(more)).findings.iter().any(|finding| finding.rule == "fips-agent-off"), "{more}");
+    }
+    assert_eq!(rules(&service("DD_SITE: ${DD_SITE:-ddog-gov.com}"), 7), [""; 0]);
+    let unknown = service("DD_SITE: ddog-gov.com").replace("${FIPS:-true}", "${FIPS}");
+    let found = read(&unknown).findings;
+    assert!(!found.iter().any(|finding| finding.rule == "fips-agent-off"), "{found:?}");
+    assert_eq!(rules(&unknown, 5), ["variables-unread"]);
+
+    let pod = |set: &str| {
+        format!(
+            "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+data: {{sbom: 'true', key: 0123456789abcdef0123456789abcdef}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: agent}}
+spec:
+  containers:
+    - name: agent
+      image: datadog/agent:7
+      env:
+        - {{name: DD_FIPS_ENABLED, value: 'true'}}
+        - {{name: DD_SBOM_ENABLED, valueFrom: {{configMapKeyRef: {{name: {set}, key: sbom}}}}}}
+        - {{name: DD_API_KEY, valueFrom: {{configMapKeyRef: {{name: {set}, key: key}}}}}}
+"
+        )
+    };
+    assert_eq!(rules(&pod("settings"), 15), ["fips-bypass"]);
+    assert_eq!(rules(&pod("settings"), 16), ["secret-plain"]);
+    assert_eq!(rules(&pod("others"), 15), ["variables-unread"]);
+    let (after, left) = mended(pod("settings").as_bytes()).unwrap();
+    assert!(!after.contains("configMapKeyRef") && after.contains("key: api-key"), "{after}");
+    assert!(!left.findings.iter().any(|f| ["fips-bypass", "secret-plain"].contains(&f.rule)), "{:?}", left.findings);
+}
+
 /// The same fault twice is mended twice, whichever document it stands in.
 #[test]
 fn each_document_is_mended() {

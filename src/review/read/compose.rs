@@ -72,7 +72,7 @@ fn container(name: &str, place: &Place) -> Container {
 fn variables(place: &Place) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for (name, value) in place.entries("environment") {
-        let text = (*value.value != Value::Null).then(|| written(value.value)).filter(|text| !is_reference(text));
+        let text = (*value.value != Value::Null).then(|| written(value.value)).and_then(|text| known(&text));
         found.push(Variable { name: name.to_owned(), value: text, mistyped: false, inherited: false, at: value.at });
     }
     for item in place.items("environment") {
@@ -81,7 +81,7 @@ fn variables(place: &Place) -> Vec<Variable> {
             Some((name, value)) => (name, Some(value)),
             None => (text.as_str(), None),
         };
-        let value = value.filter(|text| !is_reference(text)).map(str::to_owned);
+        let value = value.and_then(known);
         found.push(Variable { name: name.to_owned(), value, mistyped: false, inherited: false, at: item.at });
     }
     found
@@ -95,9 +95,10 @@ fn files(place: &Place) -> Vec<(String, String)> {
     all.iter().filter_map(|file| Some((name(file)?, file.at.clone()))).collect()
 }
 
-/// `$NAME` or `${NAME…}`: Compose takes it from the caller's environment.
-fn is_reference(text: &str) -> bool {
-    text.starts_with('$') && !text.starts_with("$$")
+/// A variable's value. None where it begins with one of the caller's environment (`$NAME`, `${NAME}`) that has no default.
+fn known(text: &str) -> Option<String> {
+    let text = resolved(text);
+    (!text.starts_with('$') || text.starts_with("$$")).then_some(text)
 }
 
 fn mount(place: &Place) -> Option<Mount> {
@@ -132,13 +133,13 @@ pub fn parts(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A path with what stands for a variable at its beginning where it is not set: `${NAME:-/path}/x` is `/path/x`.
-fn resolved(host: &str) -> String {
-    let variable = host.strip_prefix("${").and_then(|rest| rest.split_once('}'));
+/// A text with what stands for a variable at its beginning where it is not set: `${NAME:-/path}/x` is `/path/x`.
+fn resolved(text: &str) -> String {
+    let variable = text.strip_prefix("${").and_then(|rest| rest.split_once('}'));
     let default = variable.and_then(|(inside, rest)| {
         let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
         let (_, inside) = inside.split_at(end);
         Some((inside.strip_prefix(":-").or_else(|| inside.strip_prefix('-'))?, rest))
     });
-    default.map_or(host.to_owned(), |(default, rest)| format!("{default}{rest}"))
+    default.map_or(text.to_owned(), |(default, rest)| format!("{default}{rest}"))
 }

@@ -49,7 +49,7 @@ fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     let read = |list: &str, init| -> Vec<Container> {
         let containers = pod.items(list);
         let container = |place: &Place| {
-            let variables = [inherited(place, sets), place.variables("env")].concat();
+            let variables = [inherited(place, sets), own(place, sets)].concat();
             Container { unread: unread(place, sets), ..container(object, &pod, place, variables, path, init) }
         };
         containers.iter().map(container).collect()
@@ -159,6 +159,19 @@ fn inherited(place: &Place, sets: &Sets) -> Vec<Variable> {
         found.extend(sets.variables.get(&key).into_iter().flatten().map(variable));
     }
     found
+}
+
+/// A container's own variables. One that is taken from a ConfigMap of the text has the value that stands there.
+fn own(place: &Place, sets: &Sets) -> Vec<Variable> {
+    let mut variables = place.variables("env");
+    for (variable, item) in variables.iter_mut().zip(place.items("env").iter().filter(|i| i.text("name").is_some())) {
+        let Some(source) = item.get("valueFrom/configMapKeyRef") else { continue };
+        let name = source.text("name").unwrap_or_default().to_owned();
+        let set = sets.variables.get(&("ConfigMap", name)).into_iter().flatten();
+        let key = source.text("key");
+        variable.value = set.filter(|(name, _)| Some(name.as_str()) == key).find_map(|(_, value)| value.clone());
+    }
+    variables
 }
 
 fn unread(place: &Place, sets: &Sets) -> Vec<(String, String)> {
