@@ -107,6 +107,10 @@ pub struct Container {
     pub unfiltered: Flag,
     /// The host's control groups; outside Docker always.
     pub host_cgroup: Flag,
+    /// The host's user ids where docker's daemon maps them.
+    pub host_users: Flag,
+    /// What no feature needs, such as devices: each with its place.
+    pub needless: Vec<(String, String)>,
     pub user: Option<(i64, String)>,
     pub mounts: Vec<Mount>,
     pub ports: Vec<i64>,

@@ -235,6 +235,22 @@ impl Checker<'_> {
             let why = self.row(container, Grant::HostCgroup).map_or(why, |row| row.why);
             self.right(&name, at, "the host's control groups".into(), Some(why));
         }
+        for (what, at) in &container.needless {
+            let fix = vec![Change::Remove(at.clone())];
+            self.add("right-needless", at, format!("{name} has {}", what.escape_debug()), fix);
+        }
+        if let (true, Some(at)) = (container.host_users.on, &container.host_users.at) {
+            let right = "the host's user ids";
+            match self.row(container, Grant::HostPid) {
+                Some(_) => {
+                    self.right(&name, at, right.into(), Some("docker gives the host's process ids only with them"))
+                }
+                None => {
+                    let fix = vec![Change::Remove(at.clone())];
+                    self.add("right-needless", at, format!("{name} has {right}"), fix);
+                }
+            }
+        }
         if container.read_only_root == Some(false) && !matches!(container.role, Role::Whole | Role::Init) {
             let at = format!("{}/securityContext/readOnlyRootFilesystem", container.at);
             let fix = vec![Change::Put(at.clone(), Value::Bool(true))];

@@ -449,6 +449,25 @@ fn options_of_docker_run_are_split_as_docker_splits_them() {
     );
 }
 
+/// Where docker's daemon maps user ids, it gives the host's process ids only together with the host's user ids.
+#[test]
+fn devices_and_the_hosts_names_are_rights() {
+    let needless = |text: &str| named(text, "right-needless");
+    let has = |what: &str| format!("a has {what}");
+    assert_eq!(needless("docker run --name a --userns=host datadog/agent:7\n"), [has("the host's user ids")]);
+    let cws =
+        "docker run --name a --userns=host --pid host -e DD_RUNTIME_SECURITY_CONFIG_ENABLED=true datadog/agent:7\n";
+    assert_eq!(needless(cws), [""; 0]);
+    assert!(read(cws).rights.iter().any(|right| right.right == "the host's user ids"));
+    let inspected = r#"[{"Name": "/a", "Config": {"Image": "datadog/agent:7"}, "HostConfig": {"UTSMode": "host", "UsernsMode": "host",
+        "Devices": [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda"}], "DeviceCgroupRules": ["b 8:* rwm"]}}]"#;
+    let mut found: Vec<String> =
+        read(inspected).findings.into_iter().filter(|f| f.rule == "right-needless").map(|f| f.what).collect();
+    found.sort();
+    let all = ["the UTS namespace of the host", "the device /dev/sda", "the devices b 8:* rwm", "the host's user ids"];
+    assert_eq!(found, all.map(has));
+}
+
 #[test]
 fn an_option_that_nobody_knows_is_told_rather_than_taken_for_one_with_a_value() {
     for option in ["--brand-new", "-Z", "-dZ"] {

@@ -60,6 +60,8 @@ fn container(name: &str, place: &Place) -> Container {
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
         unfiltered: option(["seccomp:unconfined", "seccomp=unconfined"]),
         host_cgroup: place.says("cgroup", "host"),
+        host_users: place.says("userns_mode", "host"),
+        needless: needless(place),
         user: place.int("user"),
         mounts: place.items("volumes").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(port).collect(),
@@ -99,6 +101,19 @@ fn files(place: &Place) -> Vec<(String, String)> {
 fn known(text: &str) -> Option<String> {
     let text = resolved(text);
     (!text.starts_with('$') || text.starts_with("$$")).then_some(text)
+}
+
+fn needless(place: &Place) -> Vec<(String, String)> {
+    let device = |device: &Place| {
+        let name = device.text("source").map_or_else(|| written(device.value), str::to_owned);
+        (format!("the device {name}"), device.at.clone())
+    };
+    let mut found: Vec<(String, String)> = place.items("devices").iter().map(device).collect();
+    let rules = place.texts("device_cgroup_rules").into_iter();
+    found.extend(rules.map(|(rule, at)| (format!("the devices {rule}"), at)));
+    let name = place.says("uts", "host");
+    found.extend(name.at.filter(|_| name.on).map(|at| ("the UTS namespace of the host".to_owned(), at)));
+    found
 }
 
 fn mount(place: &Place) -> Option<Mount> {

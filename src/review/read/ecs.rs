@@ -67,6 +67,9 @@ fn container(task: &Place, place: &Place) -> Container {
         let found = options.iter().find(|(text, _)| words.contains(&text.as_str()));
         Flag { on: found.is_some(), at: found.map(|(_, at)| at.clone()) }
     };
+    let devices = place.items("linuxParameters/devices");
+    let device =
+        |device: &Place| (format!("the device {}", device.text("hostPath").unwrap_or_default()), device.at.clone());
     let capabilities = place.texts("linuxParameters/capabilities/add");
     Container {
         name: name.to_owned(),
@@ -80,6 +83,8 @@ fn container(task: &Place, place: &Place) -> Container {
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
         unfiltered: option(["seccomp:unconfined", "seccomp=unconfined"]),
         host_cgroup: Flag { on: true, at: None },
+        host_users: Flag::default(),
+        needless: devices.iter().map(device).collect(),
         user: place.int("user"),
         mounts: place.items("mountPoints").iter().filter_map(mount).collect(),
         ports: place

@@ -129,6 +129,8 @@ fn container(
         unconfined,
         unfiltered: profile("seccompProfile"),
         host_cgroup: Flag { on: true, at: None },
+        host_users: Flag::default(),
+        needless: Vec::new(),
         user: context.int("runAsUser").or_else(|| pod.int("securityContext/runAsUser")),
         mounts: place.items("volumeMounts").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(|port| port.int("containerPort")).map(|(n, _)| n).collect(),

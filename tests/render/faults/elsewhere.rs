@@ -15,6 +15,27 @@ pub const FAULTS: &[Fault] = &[
         "privileged: true",
     ),
     (
+        "a-disk",
+        Compose,
+        &[After("    restart: unless-stopped\n", "    devices:\n      - /dev/sda:/dev/sda\n")],
+        "right-needless",
+        "- /dev/sda",
+    ),
+    (
+        "a-disk-as-a-map",
+        Compose,
+        &[After("    restart: unless-stopped\n", "    devices: [{source: /dev/sdb, target: /dev/sdb}]\n")],
+        "right-needless",
+        "/dev/sdb",
+    ),
+    (
+        "all-devices",
+        Compose,
+        &[After("    restart: unless-stopped\n", "    device_cgroup_rules: ['a *:* rwm']\n    uts: host\n")],
+        "right-needless",
+        "a *:*",
+    ),
+    (
         "socket-writable",
         Compose,
         &[To("/var/run/docker.sock:/var/run/docker.sock:ro", "/var/run/docker.sock:/var/run/docker.sock")],
@@ -116,7 +137,21 @@ pub const FAULTS: &[Fault] = &[
         "-p 9804",
     ),
     ("site", Docker, &[To("DD_SITE=ddog-gov.com \\", "DD_SITE=datadoghq.eu \\")], "fips-site", "DD_SITE=datadoghq.eu"),
+    (
+        "a-disk",
+        Docker,
+        &[To("  --pid host \\\n", "  --pid host --device /dev/sda --uts=host --device-cgroup-rule='a *:* rwm' \\\n")],
+        "right-needless",
+        "--device /dev/sda",
+    ),
     // ECS.
+    (
+        "a-disk",
+        EcsEc2,
+        &[To("\"linuxParameters\": {", "\"linuxParameters\": {\"devices\": [{\"hostPath\": \"/dev/sda\"}],")],
+        "right-needless",
+        "/dev/sda",
+    ),
     (
         "commas",
         EcsEc2,
