@@ -78,6 +78,16 @@ pub struct Variable {
     pub at: String,
 }
 
+impl Variable {
+    /// Whether it decides what is judged, and its value stands elsewhere. Only FIPS asks for a site and endpoints.
+    pub fn is_unread(&self, fips: bool) -> bool {
+        let name = self.name.as_str();
+        let of_fips = name == "DD_SITE" || names_endpoints(name);
+        let decides = name.ends_with("_ENABLED") || name.starts_with("DD_FIPS_") || fips && of_fips;
+        self.value.is_none() && name.starts_with("DD_") && decides
+    }
+}
+
 /// A path of the host in a container.
 #[derive(Debug, Clone)]
 pub struct Mount {
@@ -130,13 +140,9 @@ impl Container {
         self.variable(name)?.value.as_deref()
     }
 
-    /// Variables that decide what is judged, and whose values stand elsewhere. Only FIPS asks for a site and endpoints.
+    /// Variables that decide what is judged, and were not read.
     pub fn unknown(&self, fips: bool) -> impl Iterator<Item = &Variable> {
-        let decides = move |name: &str| {
-            let of_fips = name == "DD_SITE" || names_endpoints(name);
-            name.starts_with("DD_") && (name.ends_with("_ENABLED") || name.starts_with("DD_FIPS_") || fips && of_fips)
-        };
-        self.variables.iter().filter(move |variable| variable.value.is_none() && decides(&variable.name))
+        self.variables.iter().filter(move |variable| variable.is_unread(fips))
     }
 
     /// Whether a variable's value stands elsewhere, where it was not read.

@@ -22,7 +22,7 @@ const fn warning(id: &'static str, help: &'static str) -> Rule {
 }
 
 /// All of them.
-pub const RULES: [Rule; 48] = [
+pub const RULES: [Rule; 49] = [
     error("fips-proxy-missing", "add the fips-proxy container beside the Agent: without it nothing is sent"),
     error("fips-agent-off", "set DD_FIPS_ENABLED=true: the proxy runs, and the Agent sends past it"),
     error("fips-partial", "set DD_FIPS_* on every container of the Agent: one that has none sends past the proxy"),
@@ -39,6 +39,7 @@ pub const RULES: [Rule; 48] = [
     warning("fips-bypass-default", "turn it off by name: it is on by default, and sends to the site directly"),
     warning("fips-ignored", "remove it: the Agent ignores it while it sends through the FIPS proxy"),
     error("fips-image", "use the image without -fips: the FIPS Agent ignores the proxy, or leave the proxy out"),
+    warning("fips-config", "leave it out: with another configuration than the vendor's, compliance is not guaranteed"),
     error("fips-loopback", "let both share a network: the Agent takes only a loopback address for the proxy"),
     error(
         "fips-platform",

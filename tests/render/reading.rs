@@ -257,6 +257,7 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     let list = include_str!("helm-values.txt");
     let marked: Vec<&str> = list.lines().filter_map(|line| line.strip_suffix(" bool on")).collect();
     assert_eq!(marked.len(), 5, "{marked:?}");
+    let enabled = "{enabled: true}";
     let least = "fips: {enabled: true}\ndatadog: {securityAgent: {runtime: {enabled: true}}}\n";
     let places = |text: &str, rule: &str| -> Vec<String> {
         let found = read(text).findings;
@@ -264,7 +265,8 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     };
     let mut found = places(least, "fips-bypass-default");
     found.sort();
-    let mut expected = marked.clone();
+    // Three have no value, and are turned off by variables.
+    let mut expected = [marked.as_slice(), &["datadog.env"; 3]].concat();
     expected.sort();
     assert_eq!(found, expected);
     for name in marked {
@@ -279,6 +281,22 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
         let cws = ["discovery", "activityDump"].iter().any(|part| name.contains(part));
         assert!(cws || places(&text, "fips-bypass").contains(&name.to_owned()), "{name}: {text}");
     }
+    let file = "agents: {customAgentConfig: {logs_config: {additional_endpoints: [{Host: x}]}}, useConfigMap: ";
+    assert_eq!(places(&format!("fips: {enabled}\n{file}true}}\n"), "fips-bypass"), ["agents.customAgentConfig"]);
+    assert_eq!(places(&format!("fips: {enabled}\n{file}false}}\n"), "fips-bypass"), [""; 0]);
+    // A variable goes before the chart's own default, where the product sends from.
+    for (section, unset) in [("agents: {containers: {traceAgent: ", 4), ("agents: {containers: {agent: ", 5)] {
+        let env = "{env: [{name: DD_EVP_PROXY_CONFIG_ENABLED, value: 'false'}]}";
+        let text = format!("fips: {enabled}\ndatadog: {{containerLifecycle: {enabled}}}\n{section}{env}}}}}\n");
+        let found = places(&text, "fips-bypass-default");
+        assert_eq!(found.len(), unset + 1, "{section}: {found:?}");
+    }
+    let off = "{customAgentConfig: {evp_proxy_config: {enabled: false}, container_lifecycle: {enabled: false}}";
+    let found = places(&format!("fips: {enabled}\nagents: {off}, useConfigMap: true}}\n"), "fips-bypass-default");
+    assert_eq!(found.iter().filter(|at| *at == "datadog.env").count(), 2, "{found:?}");
+    assert!(found.iter().any(|at| at.contains("containerLifecycle")), "{found:?}");
+    let dictionary = "fips: {enabled: true}\ndatadog: {envDict: {DD_CONTAINER_LIFECYCLE_ENABLED: 'false'}}\n";
+    assert!(!places(dictionary, "fips-bypass-default").iter().any(|at| at.contains("Lifecycle")));
     // Either of the two turns it off.
     for off in ["remoteConfiguration: {enabled: false}", "datadog: {remoteConfiguration: {enabled: false}}"] {
         let text = format!("fips: {{enabled: true}}\n{off}\n");

@@ -378,5 +378,33 @@ pub const FAULTS: &[Fault] = &[
         "secret-plain",
         "DD_APP_KEY",
     ),
+    (
+        "network-paths",
+        Helm,
+        &[To("datadog:\n", "datadog:\n  networkPath:\n    connectionsMonitoring:\n      enabled: true\n")],
+        "fips-bypass",
+        "      enabled: true\n",
+    ),
+    (
+        "telemetry-not-named",
+        Helm,
+        &[To("- name: DD_AGENT_TELEMETRY_ENABLED\n", "- name: DD_TELEMETRY\n")],
+        "fips-bypass-default",
+        "  env:\n",
+    ),
+    (
+        "on-by-a-file",
+        Helm,
+        &[After("agents:\n", "  useConfigMap: true\n  customAgentConfig: {SBOM: {enabled: true}}\n")],
+        "fips-bypass",
+        "customAgentConfig",
+    ),
+    (
+        "a-proxy-of-ones-own",
+        Helm,
+        &[To("  use_https: false\n", "  use_https: false\n  customFipsConfig: {global: {}}\n")],
+        "fips-config",
+        "customFipsConfig",
+    ),
     ("system-probe-without-fips", Helm, &[Cut("  containers:\n    systemProbe", "zzz")], "fips-partial", "agents:"),
 ];
