@@ -45,6 +45,9 @@ pub const PRODUCTS: [Product; 12] = [
     of_system_probe("runtime_security_config.activity_dump.enabled"),
 ];
 
+/// The addresses of the proxy that the Agent can be told (Agent: `IsLocalAddress`; the proxy binds 127.0.0.1).
+pub const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
+
 /// Whether the last word of a path, or a whole variable, is a list of further endpoints: the Agent sends to them itself.
 pub fn names_endpoints(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with("additional_endpoints")
