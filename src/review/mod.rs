@@ -16,9 +16,9 @@ use crate::config::yaml::places::{Change, Manifests};
 use crate::config::yaml::{Refusal, Value};
 use crate::secret::Secret;
 
-use capabilities::{Platform, Role};
+use capabilities::Platform;
 use mend::Mend;
-use model::{Container, Workload};
+use model::Workload;
 use read::run::Made;
 
 pub use mend::{FIRST_PORT, PARAMETER, PORTS, SECRET};
@@ -269,8 +269,6 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
             Kind::Compose | Kind::Run | Kind::Inspect => workloads.extend(read::compose::workload(document, number)),
         }
     }
-    workloads.iter().for_each(|workload| unknown(workload, &mut findings));
-    workloads.retain(Workload::is_ours);
     let anyone = workloads.iter().any(|workload| workload.fips());
     for workload in &workloads {
         let Some(data) = documents.get(workload.document) else { continue };
@@ -279,7 +277,8 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         let features = workload.features();
         rights::Checker { mend, features, found: &mut findings, rights: &mut rights, secrets: &mut secrets }.check();
     }
-    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
+    let ours = || workloads.iter().filter(|workload| workload.is_ours());
+    let pods = ours().filter(|workload| workload.platform == Platform::Kubernetes);
     let standing = |pod: &Workload| Some(standards::standing(pod, documents.get(pod.document)?));
     let standings: Vec<Standing> = pods.filter_map(standing).collect();
     if kind == Kind::Kubernetes {
@@ -287,7 +286,7 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
             objects::check(document, number, &standings, &mut findings, &mut secrets);
         }
     }
-    let seen = kind == Kind::Helm || !workloads.is_empty();
+    let seen = kind == Kind::Helm || ours().next().is_some();
     if !seen && !findings.iter().any(|finding| finding.rule == "agent-unread") {
         findings.push(rules::finding("agent-unread", 0, "", "no Agent was found in it", Vec::new()));
     }
@@ -301,16 +300,6 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
     }
     findings.sort_by_key(|finding| (finding.line, finding.rule));
     (Review { kind, findings, rights, standings, secrets }, source)
-}
-
-/// Containers that may be the Agent, and are not judged.
-fn unknown(workload: &Workload, found: &mut Vec<Finding>) {
-    let unknown = |c: &&Container| c.role == Role::Other && read::are_agents(&c.variables);
-    for container in workload.containers.iter().filter(unknown) {
-        let (name, image) = (&container.name, container.image.escape_debug());
-        let what = format!("{name}: it has variables of the Agent, and {image} is no name of its image");
-        found.push(rules::finding("agent-unread", workload.document, &container.at, what, Vec::new()));
-    }
 }
 
 /// JSON without commas before a closing bracket, which YAML would take.

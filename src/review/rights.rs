@@ -3,7 +3,7 @@
 use super::capabilities::{Feature, Grant, Need, Platform, Role, Row, TABLE, rows_for, same_path};
 use super::mend::Mend;
 use super::model::{Container, Finding, Flag, Mount, Right, Workload};
-use super::read::{image_name, image_tag};
+use super::read::{are_agents, image_name, image_tag};
 use super::rules::finding;
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
@@ -42,6 +42,16 @@ impl Checker<'_> {
 
     pub fn check(&mut self) {
         let workload = self.mend.workload;
+        // What may be the Agent is told, and not judged, but for its key.
+        for container in workload.containers.iter().filter(|c| c.role == Role::Other && are_agents(&c.variables)) {
+            let (name, image) = (&container.name, container.image.escape_debug());
+            let what = format!("{name}: it has variables of the Agent, and {image} is no name of its image");
+            self.add("agent-unread", &container.at, what, Vec::new());
+            self.secrets(container);
+        }
+        if !workload.is_ours() {
+            return;
+        }
         self.together(workload);
         if workload.cws() {
             self.cws(workload);

@@ -74,7 +74,7 @@ pub const RULES: [Rule; 49] = [
     error("secret-plain", "name a secret instead of writing its value, and change the key: who read the file has it"),
     warning(
         "agent-unread",
-        "review what the Agent is started from, and give its image a name that says so (agent, datadog): nothing of this was judged",
+        "review what the Agent is started from, and give its image a name that says so (agent, datadog): it was not judged",
     ),
     warning(
         "variables-unread",

@@ -359,6 +359,9 @@ fn no_agent_is_passed_over_in_silence() {
     let (after, left) = mended(operator.as_bytes()).unwrap();
     assert!(after.contains("keyName: api-key") && !after.contains("0123"), "{after}");
     assert_eq!(left.findings.len(), 1, "{:?}", left.findings);
+    let found = read("docker run -e DD_API_KEY=0123456789abcdef0123456789abcdef \"$IMG\"\n").findings;
+    let rules: Vec<&str> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["agent-unread", "secret-plain"]);
     // It is said, and is no error: in a folder of manifests most hold none.
     let file = folder("render-none").join("shop.yaml");
     std::fs::write(&file, pod("Pod", "x", "corp/shop:7", "")).unwrap();
