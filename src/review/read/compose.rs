@@ -103,6 +103,7 @@ fn known(text: &str) -> Option<String> {
     (!text.starts_with('$') || text.starts_with("$$")).then_some(text)
 }
 
+/// Devices of the host, and its UTS namespace.
 fn needless(place: &Place) -> Vec<(String, String)> {
     let device = |device: &Place| {
         let name = device.text("source").map_or_else(|| written(device.value), str::to_owned);
