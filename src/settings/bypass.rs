@@ -29,7 +29,7 @@ const fn of_system_probe(path: &'static str) -> Product {
     Product { file: File::SystemProbe, path, on: Default::On }
 }
 
-pub const PRODUCTS: [Product; 12] = [
+pub const PRODUCTS: [Product; 13] = [
     of_agent("agent_telemetry.enabled", Default::On),
     of_agent("container_lifecycle.enabled", Default::WithContainers),
     of_agent("container_image.enabled", Default::WithContainers),
@@ -38,6 +38,8 @@ pub const PRODUCTS: [Product; 12] = [
     of_agent("network_path.connections_monitoring.enabled", Default::Off),
     of_agent("otelcollector.enabled", Default::Off),
     of_agent("private_action_runner.enabled", Default::Off),
+    // The first Agents that had it.
+    of_agent("privateactionrunner.enabled", Default::Off),
     // They send what applications send to the trace agent.
     of_agent("evp_proxy_config.enabled", Default::On),
     of_agent("ol_proxy_config.enabled", Default::On),
