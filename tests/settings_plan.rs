@@ -464,6 +464,11 @@ fn what_bypasses_is_refused_by_its_path_too() {
         ("datadog:logs_config.additional_endpoints=[{host: x}]", true),
         ("datadog:container_image.enabled=true", true),
         ("datadog:container_image.enabled=false", false),
+        ("datadog:Container_Image.Enabled=true", true),
+        ("datadog:container_image.enabled=\"true\"", true),
+        ("datadog:container_image.enabled=1", true),
+        ("datadog:container_image.enabled=yes", true),
+        ("datadog:Fips.Local_Address=10.0.0.1", true),
         ("datadog:evp_proxy_config.enabled=true", true),
         ("datadog:log_level=debug", false),
     ] {

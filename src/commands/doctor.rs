@@ -45,11 +45,9 @@ fn examine(session: &Session) -> Result<(Looked, Verification, Vec<Trouble>)> {
     for trouble in &mut troubles {
         for unit in trouble.checks.iter().filter_map(|check| check.strip_prefix("unit.")) {
             let name = format!("{unit}.service");
-            // Without an invocation the whole unit's: a service that cannot start at all has none.
             let state = looked.current.units.get(name.as_str());
-            let invocation = state.map(|state| state.invocation_id.as_str()).filter(|id| !id.is_empty());
             if state.is_some_and(|state| state.is_failed() || state.n_restarts > 0) {
-                let lines = units::journal(&session.host, &name, LINES, invocation).unwrap_or_default();
+                let lines = units::journal(&session.host, &name, LINES, None).unwrap_or_default();
                 trouble.detail.extend(lines.into_iter().map(|line| format!("{unit}: {line}")));
             }
         }

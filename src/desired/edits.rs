@@ -234,7 +234,10 @@ impl Edits {
     /// A later wish for the same place takes the place of an earlier one.
     fn push(&mut self, file: File, wish: Wish, makes_file: bool) {
         let file = if file == File::Datadog { self.main } else { file };
-        let same = |(f, w, _): &&mut (File, Wish, bool)| *f == file && w.edit.path() == wish.edit.path();
+        // The Agent reads keys in any case.
+        let path = wish.edit.path().to_string();
+        let same =
+            |(f, w, _): &&mut (File, Wish, bool)| *f == file && w.edit.path().to_string().eq_ignore_ascii_case(&path);
         match self.wishes.iter_mut().find(same) {
             Some(before) => *before = (file, wish, makes_file),
             None => self.wishes.push((file, wish, makes_file)),

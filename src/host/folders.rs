@@ -26,6 +26,9 @@ pub struct Space {
     pub bytes: u64,
     /// Files and folders that can still be made; None where the file system makes them as needed.
     pub inodes: Option<u64>,
+    /// The same for all but root, who has a reserve on some file systems.
+    pub bytes_of_others: u64,
+    pub inodes_of_others: Option<u64>,
     /// Two paths with the same device share the room.
     pub device: u64,
 }
@@ -171,6 +174,8 @@ impl Host {
                 return Ok(Space {
                     bytes: wide(space.blocks_free()).saturating_mul(wide(space.fragment_size())),
                     inodes: (space.files() > 0).then(|| wide(space.files_free())),
+                    bytes_of_others: wide(space.blocks_available()).saturating_mul(wide(space.fragment_size())),
+                    inodes_of_others: (space.files() > 0).then(|| wide(space.files_available())),
                     device: wide(stat.st_dev),
                 });
             }

@@ -110,13 +110,13 @@ pub fn epoch_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-/// Seconds since 1970 at an instant of the monotonic clock, which systemd writes in microseconds. None at 0, and where
-/// the kernel does not say how long it has been up.
+/// Seconds since 1970 at an instant of the monotonic clock, which systemd writes in microseconds. None at 0, and for an
+/// instant to come.
 pub fn time_of_monotonic(microseconds: u64) -> Option<i64> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
-    let up: f64 = text.split_whitespace().next()?.parse().ok()?;
-    let ago = up - microseconds as f64 / 1e6;
-    (microseconds > 0 && ago >= 0.0).then(|| epoch_seconds() as i64 - ago as i64)
+    // /proc/uptime counts what the machine slept, too, and is a container's own in some.
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).ok()?;
+    let ago = now.tv_sec() - i64::try_from(microseconds / 1_000_000).ok()?;
+    (microseconds > 0 && ago >= 0).then(|| epoch_seconds() as i64 - ago)
 }
 
 /// A random UUID from the kernel, such as `f81d4fae-7dec-41d0-a765-00a0c91e6bf6`.

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::services::{self, Init};
-use super::{Command, Host, Output};
+use super::{Command, Host, Output, system};
 use crate::error::{Error, Kind, Result};
 
 /// How long `systemctl start` and its relatives may take.
@@ -165,7 +165,8 @@ fn parse_block(block: &str, name: &str) -> UnitState {
             "FragmentPath" => unit.fragment_path = text(),
             "Environment" => unit.environment = text(),
             // `/etc/datadog-agent/environment (ignore_errors=yes)`, a line each
-            "EnvironmentFiles" => {
+            // (up to systemd 235: `EnvironmentFile`)
+            "EnvironmentFiles" | "EnvironmentFile" => {
                 unit.environment_files
                     .extend(value.split(" (").next().filter(|path| !path.is_empty()).map(str::to_owned));
             }
@@ -325,15 +326,22 @@ fn verdict(unit: &UnitState, rested: bool) -> Verdict {
     }
 }
 
-/// The last lines of a unit's journal, oldest first; with an invocation id only that start's, among them what systemd itself
+/// The last lines of a unit's journal, oldest first; with `of` only those of its last start, among them what systemd itself
 /// says of it. An error if the journal cannot be read (not root).
-pub fn journal(host: &Host, unit: &str, lines: u32, invocation: Option<&str>) -> Result<Vec<String>> {
+pub fn journal(host: &Host, unit: &str, lines: u32, of: Option<&UnitState>) -> Result<Vec<String>> {
     let mut command = Command::new("journalctl").args(["--no-pager", "-q", "-o", "cat"]);
     command = command.arg(format!("-n{lines}"));
-    command = match invocation {
-        Some(id) => command.args([&format!("_SYSTEMD_INVOCATION_ID={id}"), "+", &format!("INVOCATION_ID={id}")]),
-        None => command.args(["-u", unit]),
+    command = match of.map(|state| state.invocation_id.as_str()) {
+        Some(id) if !id.is_empty() => {
+            command.args([&format!("_SYSTEMD_INVOCATION_ID={id}"), "+", &format!("INVOCATION_ID={id}")])
+        }
+        _ => command.args(["-u", unit]),
     };
+    // Before systemd 232 a start has no id.
+    let began = of.filter(|state| state.invocation_id.is_empty()).map(|state| state.active_since_monotonic);
+    if let Some(began) = began.and_then(system::time_of_monotonic) {
+        command = command.arg(format!("--since=@{began}"));
+    }
     let output = command.deadline(Duration::from_secs(20)).run(host)?;
     if !output.success() || output.stderr_text().contains("nsufficient permissions") {
         return Err(Error::new(Kind::Prerequisite, format!("cannot read the journal of {unit}"))

@@ -4,7 +4,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 
 use crate::secret;
 use crate::settings::bypass::{LOOPBACK, PRODUCTS, names_endpoints};
-use crate::settings::{File, Setting, TABLE, Type, Value, Values};
+use crate::settings::{File, Setting, TABLE, Type, Value, Values, parse_bool};
 use crate::types::YamlPath;
 
 /// An Agent setting that the table does not have.
@@ -24,8 +24,14 @@ impl Extra {
 
     /// Why it cannot be together with FIPS, if that is so.
     pub fn bypasses(&self) -> Option<String> {
-        let path = self.path.to_string();
-        let on = self.value == Yaml::Bool(true);
+        // The Agent reads keys in any case, and a switch as a word or a number, too.
+        let path = self.path.to_string().to_ascii_lowercase();
+        let on = match &self.value {
+            Yaml::Bool(on) => *on,
+            Yaml::Number(number) => number.as_f64() != Some(0.0),
+            Yaml::String(text) => parse_bool(text) == Ok(true),
+            _ => false,
+        };
         let is_product = || PRODUCTS.iter().any(|product| product.file == self.file && product.path == path);
         let text = self.value.as_str().unwrap_or("");
         let why = match () {

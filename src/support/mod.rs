@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::facts::{Distribution, Facts, Family, parents};
 use crate::host::system::Lockdown;
 use crate::types::{Flavor, Pin, Version};
-use table::Kernel;
+use table::{FIRST, Kernel};
 
 /// What a request needs of the host.
 #[derive(Debug, Clone, Copy, Default)]
@@ -255,8 +255,12 @@ fn cws(d: &Distribution, row: &Row, kernel: &str, lockdown: Option<Lockdown>) ->
         return no(reason.into(), Source::Kernel);
     }
     let numbers = numbers(kernel);
-    if numbers.is_some_and(|found| found < first) {
-        return no(format!("CWS needs kernel {needed} or later on {release}, and this one is {kernel}"), Source::Cws);
+    if numbers.is_some_and(|found| !serves(found, first)) {
+        let needed = match first < FIRST {
+            true => format!("{} or later, or {release}'s own from {needed} on", shown(FIRST)),
+            false => format!("{needed} or later on {release}"),
+        };
+        return no(format!("CWS needs kernel {needed}, and this one is {kernel}"), Source::Cws);
     }
     let seen = match numbers {
         Some(_) => format!("; kernel {kernel} is {needed} or later"),
@@ -273,6 +277,12 @@ fn cws(d: &Distribution, row: &Row, kernel: &str, lockdown: Option<Lockdown>) ->
         _ => format!("{release} is supported{seen}"),
     };
     Answer { inferred: inferred || beyond.is_some(), ..yes(reason, source) }
+}
+
+/// Whether a kernel has what CWS needs: since 4.14, or by backports, which are those of one kernel alone.
+fn serves(found: Kernel, first: Kernel) -> bool {
+    let of_its_line = found[..2] == first[..2] && (first[3] == 0 || found[2] == first[2]);
+    found >= FIRST || found >= first && of_its_line
 }
 
 /// The leading numbers of `3.10.0-1160.el7.x86_64`; None if it begins with no `6.1`.

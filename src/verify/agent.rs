@@ -125,11 +125,13 @@ fn mode(check: Check, status: &Value, restart: String) -> Check {
 
 fn counters(check: Check, status: &Value, new: bool) -> Check {
     let forwarder = &status["forwarderStats"];
-    let words = forwarder["APIKeyStatus"].as_object().map(|keys| keys.values().map(text).collect::<Vec<_>>());
-    let invalid = words.iter().flatten().any(|word| word.contains("invalid"));
+    // One that is refused stands in the second list alone (older Agents: in the first one).
+    let keys = ["APIKeyStatus", "APIKeyFailure"].into_iter().filter_map(|list| forwarder[list].as_object());
+    let invalid = keys.flat_map(|keys| keys.values()).any(|word| text(word).contains("invalid"));
     let count = |name: &str| forwarder["Transactions"][name].as_u64().unwrap_or(0);
-    let (accepted, errors) = (count("Success"), count("Errors"));
-    let seen = format!("{accepted} payloads accepted, {errors} errors since it was started");
+    // What the intake refuses is no error to it, but dropped.
+    let (accepted, errors) = (count("Success"), count("Errors") + count("Dropped"));
+    let seen = format!("{accepted} payloads accepted, {errors} errors and dropped ones since it was started");
     let hint = "see `datadog-agent status`, and the checks of the proxy";
     if invalid {
         let command = "ddinstall install --api-key-file -";
@@ -268,8 +270,12 @@ mod tests {
             r#"{"forwarderStats":{"APIKeyStatus":{"a":"API Key valid"},"Transactions":{"Success":3,"Errors":1}}}"#,
         );
         assert_eq!(counters(check(), &good, false).status, Status::Pass);
-        let refused = status(r#"{"forwarderStats":{"APIKeyStatus":{"a":"API Key invalid"}}}"#);
-        assert_eq!(counters(check(), &refused, true).cause, Some(Cause::KeyRefused));
+        for list in ["APIKeyStatus", "APIKeyFailure"] {
+            let refused = status(&format!(r#"{{"forwarderStats":{{"{list}":{{"a":"API Key invalid"}}}}}}"#));
+            assert_eq!(counters(check(), &refused, true).cause, Some(Cause::KeyRefused));
+        }
+        let dropped = status(r#"{"forwarderStats":{"Transactions":{"Success":0,"Dropped":4}}}"#);
+        assert_eq!(counters(check(), &dropped, false).status, Status::Fail);
         assert_eq!(counters(check(), &status("{}"), false).status, Status::Skipped);
         let silent = status(r#"{"forwarderStats":{"Transactions":{"Errors":4}}}"#);
         assert_eq!(counters(check(), &silent, false).status, Status::Fail);

@@ -70,8 +70,8 @@ fn disk(host: &Host) -> Check {
     for folder in ["/etc", "/var/log/datadog", "/opt/datadog-agent/run", "/var/lib", "/run"] {
         match host.free_space(folder) {
             Ok(space) => {
-                // No inode left is as good as no byte.
-                let free = if space.inodes == Some(0) { 0 } else { space.bytes };
+                // Agent and proxy write as a user. No inode left is as good as no byte.
+                let free = if space.inodes_of_others == Some(0) { 0 } else { space.bytes_of_others };
                 if least.is_none_or(|(bytes, _)| free < bytes) {
                     least = Some((free, folder));
                 }

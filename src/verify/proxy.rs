@@ -209,6 +209,16 @@ fn addresses(look: &Look) -> Check {
         .filter(|l| !l.address.is_loopback())
         .map(|l| format!("{}:{}", l.address, l.port))
         .collect();
+    let listeners = &look.current.listeners;
+    let away = listeners.iter().find(|l| !listeners.iter().any(|other| other.port == l.port && serves(other.address)));
+    if let Some(Listener { address, port, .. }) = away {
+        return check
+            .fails(
+                format!("{address}:{port} alone, and the Agent asks 127.0.0.1"),
+                "set DD_FIPS_LOCAL_ADDRESS=127.0.0.1 where the proxy is told of another address",
+            )
+            .because(Cause::PortRange, close(look));
+    }
     match open.as_slice() {
         [] => check.passes("loopback only"),
         [first, ..] => check
@@ -278,12 +288,16 @@ fn localhost(look: &Look) -> Check {
     }
 }
 
+/// Whether the Agent finds the proxy there.
+fn serves(address: IpAddr) -> bool {
+    address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::LOCALHOST)
+}
+
 /// Whether the ports that are listened on can be reached: a local firewall stands between otherwise.
 fn reach(look: &Look) -> Check {
     let check = Check::of("proxy.reach", "a connection to each port");
-    let here = |address: IpAddr| address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::LOCALHOST);
     let open: Vec<u16> =
-        PORTS.filter(|port| look.current.listeners.iter().any(|l| l.port == *port && here(l.address))).collect();
+        PORTS.filter(|port| look.current.listeners.iter().any(|l| l.port == *port && serves(l.address))).collect();
     if open.is_empty() {
         return check.skipped("nobody listens");
     }
@@ -319,7 +333,7 @@ pub(super) fn journal(look: &Look) -> Option<Check> {
     if desired.init != Init::Systemd {
         return Some(check.skipped("there is no journal here; the proxy writes to the system's log"));
     }
-    Some(match units::journal(host, PROXY_UNIT, 2000, Some(&state.invocation_id)) {
+    Some(match units::journal(host, PROXY_UNIT, 2000, Some(state)) {
         Err(error) => check.unknown(error.to_string()),
         // systemd itself has a line for each start: an empty journal is one that we may not read, or that is gone.
         Ok(lines) if lines.is_empty() && !look.facts.root => check.unknown("no line of it can be read"),

@@ -88,7 +88,7 @@ pub(super) fn replace(
             }
             None => {
                 let gone = lines.span(dashes[at]).start..lines.next(end_line(at));
-                keeps_comments(parsed, gone.clone(), entry)?;
+                keeps_comments(parsed, gone.clone(), &entry.name, &items[at])?;
                 splices.push(Splice::new(gone, ""));
             }
         }

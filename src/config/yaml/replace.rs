@@ -164,7 +164,7 @@ pub(super) fn deletion(parsed: &Parsed, section: &Section, entry: &Entry) -> Res
         }
         super::dotted::extent(parsed, entry)
     };
-    keeps_comments(parsed, gone.clone(), entry)?;
+    keeps_comments(parsed, gone.clone(), &entry.name, &entry.value)?;
     // `{a:}` is not a map to every reader; `{a: }` is.
     let bare = parsed.text[..gone.start].ends_with(':') && section.is_flow();
     Ok(vec![Splice::new(gone, if bare { " " } else { "" })])
@@ -175,21 +175,19 @@ fn entry_end(parsed: &Parsed, entry: &Entry) -> usize {
     entry.end().max(colon(parsed, entry).unwrap_or(0))
 }
 
-/// Refuses to delete lines of comment that stand inside what goes. A comment at the end of a line goes with its line.
-pub(super) fn keeps_comments(parsed: &Parsed, gone: Range<usize>, entry: &Entry) -> Result<(), Refusal> {
+/// Refuses to delete lines of comment that stand inside what goes, which is this node of the entry of that name. A comment
+/// at the end of a line goes with its line.
+pub(super) fn keeps_comments(parsed: &Parsed, gone: Range<usize>, name: &str, node: &Node) -> Result<(), Refusal> {
     let mut texts = Vec::new();
-    text_spans(&entry.value, &mut texts);
+    text_spans(node, &mut texts);
     let lines = &parsed.lines;
     for line in lines.index(gone.start)..=lines.index(gone.end.saturating_sub(1).max(gone.start)) {
         let span = lines.span(line);
         let content = parsed.text[span.clone()].trim_start();
         let at = span.end - content.len();
         if content.starts_with('#') && gone.contains(&at) && !texts.iter().any(|t| t.contains(&at)) {
-            return Err(Refusal::at(
-                line + 1,
-                format!("a comment stands inside `{}`, which would go with it", entry.name),
-            )
-            .hint("move the comment, or make the change by hand"));
+            return Err(Refusal::at(line + 1, format!("a comment stands inside `{name}`, which would go with it"))
+                .hint("move the comment, or make the change by hand"));
         }
     }
     Ok(())
@@ -246,7 +244,7 @@ pub(super) fn replace(parsed: &Parsed, section: &Section, entry: &Entry, new: &V
     if old.span.is_empty() {
         return Err(complicated(parsed, entry));
     }
-    keeps_comments(parsed, old.span.clone(), entry)?;
+    keeps_comments(parsed, old.span.clone(), &entry.name, old)?;
     let colon_at = colon_at.unwrap_or(entry.key.span.end);
     let block_collection = matches!(old.kind, Kind::Seq { flow: false, .. } | Kind::Map { flow: false, .. });
     if block_collection {
@@ -256,7 +254,7 @@ pub(super) fn replace(parsed: &Parsed, section: &Section, entry: &Entry, new: &V
         // From the line below the key to the end: what stands behind the key stays.
         let key_line = parsed.lines.index(entry.key.span.start);
         let below = parsed.lines.next(key_line)..parsed.lines.next(last_line(parsed, entry));
-        keeps_comments(parsed, below.clone(), entry)?;
+        keeps_comments(parsed, below.clone(), &entry.name, &entry.value)?;
         if below.start > old.span.start {
             return Err(complicated(parsed, entry));
         }
