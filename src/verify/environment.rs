@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::templates::shell;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
 use crate::host::units::UnitState;
 
@@ -28,6 +29,10 @@ enum Place {
 
 /// Whether a variable would undo what the files say.
 fn undoes(name: &str, value: &str) -> bool {
+    // Another name is none of the Agent's, and not to be pasted into a shell.
+    if !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
+        return false;
+    }
     let value = value.trim().trim_matches(['"', '\'']);
     let on = || matches!(value, "true" | "1" | "t" | "T" | "TRUE" | "True");
     let off = || matches!(value, "false" | "0" | "f" | "F" | "FALSE" | "False");
@@ -70,7 +75,7 @@ fn environment_of(look: &Look, pid: u32) -> Option<String> {
     match look.host.read_text(&path) {
         Ok(text) => Some(text.unwrap_or_default()),
         Err(_) if look.facts.root => {
-            let output = agent::as_agent(look.host, "cat").arg(&path).deadline(DEADLINE).run(look.host).ok()?;
+            let output = agent::as_agent(look.host, "cat").ok()?.arg(&path).deadline(DEADLINE).run(look.host).ok()?;
             output.success().then(|| output.stdout_text())
         }
         Err(_) => None,
@@ -173,7 +178,7 @@ fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
     for (path, mut names) in files {
         names.sort_unstable();
         names.dedup();
-        lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {path}", names.join("|")));
+        lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {}", names.join("|"), shell(path)));
     }
     lines.push(look.restart(AGENT_UNIT));
     lines.join(" && ")
@@ -202,6 +207,7 @@ mod tests {
             ("DD_FIPS_ENABLED", "", false),
             ("DD_SITE", "", false),
             ("DD_HOSTNAME", "x", false),
+            ("DD_'$(id)'_ADDITIONAL_ENDPOINTS", "[{}]", false),
         ] {
             assert_eq!(undoes(name, value), bad, "{name}={value}");
         }

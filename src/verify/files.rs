@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config;
+use crate::config::templates::shell;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{AGENT_UNIT, Base, Content, Desired, ENVIRONMENT, FileWish, Wish};
@@ -193,9 +194,10 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
                 "runtime_security_config.enabled" => (Cause::CwsOff, Mend::Fix),
                 "fips.port_range_start" => (Cause::PortRange, Mend::Fix),
                 // Which site is meant is never guessed.
-                "site" => {
-                    (Cause::WrongSite, Mend::Command(format!("ddinstall install --site {}", config::shown(&expected))))
-                }
+                "site" => (
+                    Cause::WrongSite,
+                    Mend::Command(format!("ddinstall install --site {}", shell(expected.as_str().unwrap_or_default()))),
+                ),
                 _ => (Cause::Setting, Mend::Fix),
             };
             check.fails(seen, format!("`ddinstall install` sets it: {}", wish.why)).because(cause, mend)
