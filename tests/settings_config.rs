@@ -275,3 +275,38 @@ print(json.dumps([validator.is_valid(document) for document in documents]))
         assert_eq!((request.is_ok(), verdict), (*expected, *expected), "{text}");
     }
 }
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let file = Scratch::new("a: 1\n");
+    let path = file.path().to_str().expect("UTF-8").to_owned();
+    let into = |args: &[&str], out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        command.args(args).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped());
+        command.output().expect("ddinstall")
+    };
+    for args in [
+        &["settings"][..],
+        &["settings", "--format", "json"],
+        &["config", "get", &path, "a"],
+        &["render", "kubernetes"],
+        &["verify", "--list"],
+        &["support"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let output = into(args, full.into());
+        assert_eq!(output.status.code(), Some(4), "{args:?}\n{}", said(&output));
+        assert!(said(&output).contains("cannot write standard output: No space left"), "{args:?}\n{}", said(&output));
+    }
+    // The command's own failure counts for more, and a reader that went away is none.
+    fs::write(file.path(), "services:\n  agent:\n    image: gcr.io/datadoghq/agent:7\n    privileged: true\n")
+        .expect("a.yaml");
+    let own = run(&["review", &path]).status.code();
+    assert_eq!(own, Some(9));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    assert_eq!(into(&["review", &path], full.into()).status.code(), own);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = into(&["settings"], writer.into());
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+}
