@@ -55,6 +55,8 @@ fn values_are_yaml_and_comments_survive() {
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o604)).expect("chmod");
     let output = file.config("set", &["a.b=on", "c=[x, '0123']", "d.e={f: null}"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("note: a.b: `on` is a text, and no switch to the Agent"), "{}", said(&output));
+    assert!(!said(&file.config("set", &["a.b='on'", "--dry-run"])).contains("note:"));
     let text = file.text();
     let data: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
     let expected: serde_yaml::Value =
