@@ -180,7 +180,7 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
     };
     let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), shown(&expected));
     match document.get(path) {
-        Some(found) if *found == expected => check.passes(shown(found)),
+        Some(found) if found.is_to_the_agent(&expected) => check.passes(shown(found)),
         Some(found) if wish.yields.is_some() && *found != Value::Null => {
             let told = wish.yields.clone().unwrap_or_default();
             check.warns(shown(found), told)

@@ -101,6 +101,20 @@ impl Value {
         }
     }
 
+    /// Whether the Agent, which casts what it reads (Go: `strconv.ParseBool`, `ParseInt`), takes this for `wanted`. A word
+    /// such as `no` is off to it with quotes and without them; `yes` is on without them only, and is not taken for on.
+    pub fn is_to_the_agent(&self, wanted: &Value) -> bool {
+        match (self, wanted) {
+            (Value::Str(text), Value::Bool(on)) => match text.as_str() {
+                "1" | "t" | "T" | "true" | "True" | "TRUE" => *on,
+                _ => self.as_bool() == Some(false) && !on,
+            },
+            (Value::Int(number), Value::Bool(on)) => (*number != 0) == *on,
+            (Value::Str(text), Value::Int(number)) => *text == number.to_string(),
+            _ => self == wanted,
+        }
+    }
+
     /// The text of a string value.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -122,7 +136,7 @@ impl Value {
     }
 
     /// What a plain scalar means.
-    pub(super) fn plain(text: &str) -> Value {
+    pub fn plain(text: &str) -> Value {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
             "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -238,6 +252,19 @@ mod tests {
             "2024-01-01",
         ] {
             assert_eq!(Value::plain(text), Value::Str(text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_casts_is_what_it_is_cast_to() {
+        let says =
+            |text: &str, wanted: &str| Value::parse(text).unwrap().is_to_the_agent(&Value::parse(wanted).unwrap());
+        for (text, wanted) in [("'9803'", "9803"), ("'true'", "true"), ("1", "true"), ("'0'", "false"), ("no", "false")]
+        {
+            assert!(says(text, wanted), "{text} is {wanted}");
+        }
+        for (text, wanted) in [("'9804'", "9803"), ("yes", "true"), ("'1'", "false"), ("'0'", "true"), ("x", "false")] {
+            assert!(!says(text, wanted), "{text} is not {wanted}");
         }
     }
 
