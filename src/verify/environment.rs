@@ -63,6 +63,13 @@ fn harmless(name: &str) -> &'static str {
     }
 }
 
+/// What a shell assigns that sources a file, each in a line of its own. systemd ignores `export NAME=value`
+/// (systemd.exec(5): its name is none), and a shell takes several in a line.
+fn sourced(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(|line| line.split([' ', '\t', ';'])).collect::<Vec<_>>().join("\n")
+}
+
 fn assignments(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = (&str, &str)> {
     text.split(separator)
         .filter_map(|line| line.trim().trim_start_matches(['"', '\'']).split_once('='))
@@ -106,7 +113,11 @@ pub(super) fn check(look: &Look) -> Check {
     files.dedup();
     for file in files {
         match look.host.read_text(file) {
-            Ok(text) => add(Place::File(file.into()), &text.unwrap_or_default(), |c| c == '\n'),
+            Ok(text) => {
+                let text = text.unwrap_or_default();
+                let text = if look.desired.init == Init::Systemd { text } else { sourced(&text) };
+                add(Place::File(file.into()), &text, |c| c == '\n');
+            }
             Err(failure) => return check.unknown(failure.to_string()),
         }
     }
@@ -219,5 +230,7 @@ mod tests {
         assert_eq!(found("# A=1\nB=2\n  C=x y\n", |c| c == '\n'), ["B", "C"]);
         assert_eq!(found("A=1 \"B=2 3\" C=4", char::is_whitespace), ["A", "B", "C"]);
         assert_eq!(found("A=1\0B=2\0", |c| c == '\0'), ["A", "B"]);
+        let text = sourced("# export A=1\nexport B=2\n  C=3; export C\nexport D=4 E='5'\n");
+        assert_eq!(found(&text, |c| c == '\n'), ["B", "C", "D", "E"]);
     }
 }
