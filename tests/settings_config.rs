@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -311,4 +312,37 @@ fn output_that_cannot_be_written_is_no_success() {
     drop(reader);
     let output = into(&["settings"], writer.into());
     assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+}
+
+/// A process that may leave a core file shows its environment to its own user; one that may not, to root alone.
+#[test]
+fn no_core_file_is_left_of_what_holds_a_key() {
+    let file = Scratch::new("a: 1\n");
+    let program = file.folder.path().join("ddinstall");
+    fs::copy(env!("CARGO_BIN_EXE_ddinstall"), &program).expect("a copy");
+    fs::set_permissions(file.folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let owner = |program: &std::path::Path, args: &[&str]| {
+        let mut command = Command::new(program);
+        // Only root can be another user.
+        if fs::metadata("/proc/self").expect("/proc").uid() == 0 {
+            command.uid(65534).gid(65534);
+        }
+        // It waits for its standard input.
+        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a child");
+        let environment = format!("/proc/{}/environ", child.id());
+        let begun = std::time::Instant::now();
+        let waits = || fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("stat").contains(") S ");
+        while !waits() || begun.elapsed().as_millis() < 300 {
+            assert!(begun.elapsed().as_secs() < 20, "{args:?} does not wait");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let owner = fs::metadata(environment).expect("its environment").uid();
+        child.kill().expect("kill");
+        child.wait().expect("its end");
+        owner
+    };
+    assert_ne!(owner("/bin/cat".as_ref(), &[]), 0);
+    let path = file.path().to_str().expect("UTF-8").to_owned();
+    assert_eq!(owner(&program, &["config", "set", &path, "b=-"]), 0);
+    assert_eq!(owner(&program, &["plan", "--api-key-file", "-"]), 0);
 }

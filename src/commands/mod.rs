@@ -19,7 +19,7 @@ use crate::cli::{Action, Evidence, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::facts;
-use crate::host::{Host, Lock, Locking, inside, users};
+use crate::host::{Host, Lock, Locking, guarded, inside, users};
 use crate::packages::{self, Access, Manager};
 use crate::receipt::{self, LOCK, Past, STATE};
 use crate::report::json::Document;
@@ -64,6 +64,8 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 
 /// Runs a command and returns its exit code. Results go to standard output, progress and errors to standard error.
 pub fn run(invocation: &Invocation) -> u8 {
+    // It reads keys and passwords, and the released binary aborts on a panic.
+    guarded::keep_memory_private();
     let exit_code = carry_out(invocation);
     let Some(why) = UNWRITTEN.get() else { return exit_code };
     let error = Error::io("write", Path::new("standard output"), why);

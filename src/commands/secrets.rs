@@ -17,7 +17,7 @@ use crate::desired::{AGENT_UNIT, ENVIRONMENT};
 use crate::error::{Error, Kind, Result};
 use crate::host::confined::Folder;
 use crate::host::users::{self, Users};
-use crate::host::{FileKind, Host, guarded, units};
+use crate::host::{FileKind, Host, units};
 use crate::packages::Manager;
 use crate::secrets::backend::{self, Backend};
 use crate::secrets::handles::{self, Files, Found, Judged, Origin};
@@ -215,7 +215,6 @@ fn listed(files: &Files) -> String {
 }
 
 fn test(helper: &Helper, trial: &Trial, format: Format) -> Result<u8> {
-    guarded::keep_memory_private();
     let mut configured = Configured::read(helper)?;
     configured.backend.timeout = trial.timeout.unwrap_or(configured.backend.timeout);
     let Configured { host, users, backend, agent, .. } = &configured;
@@ -365,7 +364,6 @@ fn agent_environment(configured: &Configured, user: &str) -> Vec<(OsString, OsSt
 
 /// The helper itself: a request on standard input, the answer on standard output.
 fn read(reading: &Reading) -> Result<u8> {
-    guarded::keep_memory_private();
     let usage = |what: &str| Err(Error::new(Kind::Usage, what));
     if std::io::stdin().is_terminal() {
         return usage(
