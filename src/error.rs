@@ -52,13 +52,16 @@ pub struct Error {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// A repository was read, and does not have what was wanted: trying again is no use.
+    #[serde(skip)]
+    pub absent: bool,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Error { kind, what: what.into(), detail: Vec::new(), state: None, hint: None }
+        Error { kind, what: what.into(), detail: Vec::new(), state: None, hint: None, absent: false }
     }
 
     /// An operating-system error on a path. `doing` completes "cannot …": "write", "read", "open".
@@ -71,6 +74,11 @@ impl Error {
             io::ErrorKind::QuotaExceeded => e.hint("raise the disk quota, then run again"),
             _ => e,
         }
+    }
+
+    pub fn absent(mut self) -> Self {
+        self.absent = true;
+        self
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

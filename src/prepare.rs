@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::config::value_at;
 use crate::current::Current;
 use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
@@ -13,6 +14,7 @@ use crate::prerequisites;
 use crate::receipt::{Past, Receipt};
 use crate::request::Request;
 use crate::secrets;
+use crate::settings::File;
 use crate::step::Step;
 use crate::supply;
 use crate::support;
@@ -57,7 +59,13 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
     }
     notes.extend(prerequisites::platform(host, &facts, request, &asked, writes)?);
     let mut desired = desired::desired(request, asked.clone(), &facts, None)?;
-    let current = Current::read(host, &desired)?;
+    let mut current = Current::read(host, &desired)?;
+    let configured = as_configured(&asked, &current);
+    if configured != asked {
+        asked = configured;
+        desired = desired::desired(request, asked.clone(), &facts, None)?;
+        current = Current::read(host, &desired)?;
+    }
     // Somebody has brought it by another way.
     let complete = asked.no_key && current.has_key(asked.main_file().path());
     asked.no_key &= !complete;
@@ -66,6 +74,21 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
         desired = desired::desired(request, asked.clone(), &facts, version.as_ref())?;
     }
     Ok(Looked { facts, receipt, asked, desired, current, notes })
+}
+
+/// Where neither this call nor an earlier run said whether FIPS and CWS are wanted, the files say it: what is on stays
+/// on, whole.
+fn as_configured(asked: &Asked, current: &Current) -> Asked {
+    let on = |file: File, path: &str| {
+        let document = current.document(file.path())?.as_ref().ok()?;
+        (value_at(document, path)?.as_bool() == Some(true)).then_some(true)
+    };
+    let mut asked = asked.clone();
+    if asked.flavor().knows_proxy() {
+        asked.fips = asked.fips.or_else(|| on(File::Datadog, "fips.enabled"));
+    }
+    asked.cws = asked.cws.or_else(|| on(File::SystemProbe, "runtime_security_config.enabled"));
+    asked
 }
 
 /// The flavor that is installed, where it is another one than datadog-agent: it stays.

@@ -92,7 +92,7 @@ pub fn request(request: &Request, asked: &Asked, profile: Profile, current: &Cur
     if request.api_key.is_none() && !has_key && !waived {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
-    let is_fips = value_at(document, "fips.enabled") == Some(&Value::Bool(true));
+    let is_fips = value_at(document, "fips.enabled").and_then(Value::as_bool) == Some(true);
     if is_fips && request.fips == Some(false) && !request.allow_fips_off {
         return usage(
             "DD_FIPS_MODE is off, and this host has FIPS on: its data would leave outside the proxy".into(),

@@ -2,7 +2,7 @@
 //! was cut off is known and every run can be undone. It holds hashes and backups' names, never content.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -245,6 +245,13 @@ impl Receipt {
         });
     }
 
+    /// The host is what it was asked to be without a change: that it was asked is remembered all the same.
+    pub fn note(&mut self, host: &Host, asked: Asked) -> Result<()> {
+        self.format = FORMAT;
+        self.asked = asked;
+        self.save(host)
+    }
+
     fn run(&mut self) -> Result<&mut Run> {
         self.runs.last_mut().ok_or_else(|| Error::new(Kind::Prerequisite, "no run was begun (a mistake in ddinstall)"))
     }
@@ -273,6 +280,20 @@ impl Receipt {
                     written.clone_from(&hash);
                 }
                 _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Packages are about to get these versions: what an earlier part of this run brought is ours all the same.
+    pub fn follow_packages<'p>(&mut self, changes: impl Iterator<Item = (&'p str, Option<&'p str>)>) -> Result<()> {
+        for (package, to) in changes {
+            for undo in self.run()?.steps.iter_mut().flat_map(|step| &mut step.undo) {
+                if let Undo::RestorePackage { name, by, .. } = undo
+                    && name == package
+                {
+                    *by = to.map(str::to_owned);
+                }
             }
         }
         Ok(())
@@ -324,6 +345,12 @@ impl Receipt {
             return forget(host);
         }
         self.prune(host)
+    }
+
+    /// The folders in which a run that was killed may have left what it was writing of ours.
+    pub fn folders(host: &Host) -> Result<Vec<PathBuf>> {
+        let copies = host.list(BACKUPS)?.unwrap_or_default().into_iter().map(|name| Path::new(BACKUPS).join(name));
+        Ok(std::iter::once(PathBuf::from(STATE)).chain(copies).collect())
     }
 
     /// Removes backups that no standing run needs any more.
@@ -382,7 +409,7 @@ impl Receipt {
 }
 
 /// Removes all that we keep, but for the logs.
-fn forget(host: &Host) -> Result<()> {
+pub fn forget(host: &Host) -> Result<()> {
     for name in host.list(STATE)?.unwrap_or_default() {
         host.remove_tree(Path::new(STATE).join(name))?;
     }

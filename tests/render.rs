@@ -220,6 +220,92 @@ fn flags_variables_and_a_file_say_what_is_rendered() {
     assert_eq!(run(&["render", "helm", "--site", "x y"], &[]).status.code(), Some(2));
 }
 
+/// The document, and what was said beside it.
+fn said(args: &[&str]) -> (String, String) {
+    let output = run(&[&["render"], args].concat(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn each_container_of_a_pod_is_told_what_all_read() {
+    let asked = ["kubernetes", "--runtime-security-config-enabled", "--proxy-https", "http://proxy.corp:3128"];
+    let more = ["--env", "prod", "--min-tls-version", "tlsv1.3", "--tags", "a:b", "--proxy-http", "ENC[x]"];
+    let set = ["--skip-ssl-validation", "--set", "datadog:apm_config.max_traces_per_second=5"];
+    let own = ["--set", "system-probe:network_config.enabled=true"];
+    let (text, notes) = said(&[&asked[..], &more, &set, &own].concat());
+    assert!(review(text.as_bytes()).unwrap().findings.is_empty() && !notes.contains("left out"), "{notes}");
+    let (_, pod) = text.split_once("\n      containers:\n").unwrap();
+    let containers: Vec<&str> = pod.split("\n        - name: ").collect();
+    for container in &containers[..4] {
+        let has = |name: &str| container.contains(&format!("- name: DD_{name}\n"));
+        for name in
+            ["PROXY_HTTPS", "ENV", "MIN_TLS_VERSION", "TAGS", "SKIP_SSL_VALIDATION", "APM_MAX_TRACES_PER_SECOND"]
+        {
+            assert!(has(name), "{name}: {container}");
+        }
+        let probe = container.contains("embedded/bin/system-probe");
+        assert_eq!((has("NETWORK_CONFIG_ENABLED"), has("PROXY_HTTP")), (probe, !probe), "{container}");
+    }
+    // The chart gives system-probe what it gives all.
+    let (text, _) = said(&[&["helm"], &asked[1..], &more, &set, &own].concat());
+    for name in ["PROXY_HTTPS", "ENV", "MIN_TLS_VERSION", "NETWORK_CONFIG_ENABLED"] {
+        assert_eq!(
+            text.matches(&format!("- name: DD_{name}\n")).count()
+                + text.matches(&format!("- name: DD_{name} #")).count(),
+            1,
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn the_chart_is_told_what_was_asked_of_cws() {
+    let cws = ["helm", "--runtime-security-config-enabled"];
+    let (plain, _) = said(&cws);
+    for (flag, lines) in [
+        ("--runtime-security-config-direct-send", "      directSendFromSystemProbe: true\n"),
+        (
+            "--runtime-security-config-activity-dump-enabled=false",
+            "      activityDump:\n        # Asked for.\n        enabled: false\n",
+        ),
+        ("--discovery-enabled=false", "  discovery:\n    enabled: false\n"),
+        ("--discovery-enabled", "  discovery:\n    enabled: true\n"),
+    ] {
+        let (text, notes) = said(&[&cws[..], &[flag]].concat());
+        assert!(text.contains(lines) && !plain.contains(lines) && !notes.contains("left out"), "{flag}: {notes}{text}");
+        assert!(review(text.as_bytes()).unwrap().findings.is_empty(), "{flag}");
+    }
+    let (text, _) = said(&[&cws[..], &["--set", "system-probe:runtime_security_config.fim_enabled=true"]].concat());
+    assert!(text.contains("- name: DD_RUNTIME_SECURITY_CONFIG_FIM_ENABLED #"), "{text}");
+    let (text, notes) = said(&["helm", "--discovery-enabled=false"]);
+    assert!(text.contains("  discovery:\n    enabled: false\n") && !notes.contains("left out"), "{notes}{text}");
+}
+
+#[test]
+fn what_nothing_takes_is_told() {
+    let asked = ["--system-probe-service-monitoring-enabled", "--privileged-logs-enabled"];
+    let set = ["--set", "system-probe:network_config.enabled=true", "--fips-proxy-version", "1.1.7"];
+    let all = [&asked[..], &set].concat();
+    for (target, of_pods) in [("kubernetes", true), ("helm", true), ("compose", false), ("ecs-ec2", false)] {
+        let (_, notes) = said(&[&[target], &all[..]].concat());
+        for name in [
+            "DD_SYSTEM_PROBE_SERVICE_MONITORING_ENABLED",
+            "DD_PRIVILEGED_LOGS_ENABLED",
+            "--set system-probe:network_config.enabled",
+        ] {
+            let note = format!(
+                "note: {name} is left out: nothing here takes what is for system-probe without DD_RUNTIME_SECURITY_CONFIG_ENABLED\n"
+            );
+            assert_eq!(notes.contains(&note), of_pods, "{target} {name}: {notes}");
+        }
+        let proxy = "DD_FIPS_PROXY_VERSION is left out: there is no FIPS proxy without DD_FIPS_MODE\n";
+        assert!(notes.contains(proxy), "{target}: {notes}");
+        let (_, notes) = said(&[&[target, "--runtime-security-config-enabled", "--fips-mode"], &all[..]].concat());
+        assert!(!notes.contains("left out"), "{target}: {notes}");
+    }
+}
+
 #[test]
 fn a_feature_is_explained_from_the_table() {
     let output = run(&["review", "--explain", "cws"], &[]);

@@ -419,3 +419,89 @@ fn a_key_that_is_a_handle_needs_a_backend_that_the_agent_would_run() {
     let error = root.plan(&[("DD_SECRET_BACKEND_HELPER", "/helper")], &[]).err().expect("refused");
     assert!(error.what.contains("mode 0777"), "{error}");
 }
+
+const GOV: &str = "api_key: x\nsite: ddog-gov.com\n";
+const PROXY: &str = "datadog-fips-proxy=1.1.14-1";
+
+/// Nobody has asked for FIPS here but the file: what CWS turns on goes past the proxy all the same.
+#[test]
+fn what_the_files_have_on_stays_on_whole() {
+    let root = Root::new(&[AGENT, PROXY]);
+    root.write(datadog(), &format!("{GOV}fips:\n  enabled: true\n"));
+    let text = root.settle(File::SystemProbe.path(), &[("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "1")], &[]);
+    for line in ["  activity_dump:\n    enabled: false\n", "discovery:\n  enabled: false\n"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(root.settle(datadog(), &[], &[]).contains("https: false"));
+    // And the other way round.
+    let root = Root::new(&[AGENT, PROXY]);
+    root.write(datadog(), GOV);
+    root.write(File::SystemProbe.path(), "runtime_security_config:\n  enabled: true\n");
+    let text = root.settle(File::SystemProbe.path(), &[("DD_FIPS_MODE", "1")], &[]);
+    assert!(text.contains("  activity_dump:\n    enabled: false\n"), "{text}");
+    // What is turned off is not on because a file says so.
+    let off = root.plan(&[("DD_FIPS_MODE", "0"), ("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "0")], &[]).expect("a plan");
+    assert_eq!((off.asked.fips, off.asked.cws), (Some(false), Some(false)));
+}
+
+#[test]
+fn fips_is_on_in_whatever_words_the_file_has_for_it() {
+    for word in ["true", "\"true\"", "\"1\"", "yes", "on"] {
+        let root = Root::new(&[AGENT, PROXY]);
+        root.write(datadog(), &format!("{GOV}fips:\n  enabled: {word}\n"));
+        let error = root.plan(&[("DD_FIPS_MODE", "0")], &[]).err().unwrap_or_else(|| panic!("{word}: planned"));
+        assert!(error.what.contains("DD_FIPS_MODE is off, and this host has FIPS on"), "{word}: {error}");
+        assert!(root.plan(&[("DD_SBOM_HOST_ENABLED", "1")], &[]).is_err(), "{word}");
+    }
+}
+
+#[test]
+fn the_agent_looks_for_the_proxy_where_it_listens() {
+    let fips = [("DD_FIPS_MODE", "1")];
+    for (address, mended) in
+        [("10.0.0.5", true), ("::1", true), ("127.0.0.2", true), ("127.0.0.1", false), ("localhost", false)]
+    {
+        let root = Root::new(&[AGENT, PROXY]);
+        root.write(datadog(), &format!("{GOV}fips:\n  local_address: \"{address}\" # mine\n"));
+        let text = root.settle(datadog(), &fips, &[]);
+        assert!(text.contains(if mended { "\"127.0.0.1\" # mine" } else { address }), "{address}: {text}");
+    }
+    let root = Root::new(&[AGENT, PROXY]);
+    root.write(datadog(), GOV);
+    assert!(!root.settle(datadog(), &fips, &[]).contains("local_address"));
+}
+
+/// What no setting is for, given by path.
+#[test]
+fn what_bypasses_is_refused_by_its_path_too() {
+    let root = Root::new(&[AGENT, PROXY]);
+    root.write(datadog(), GOV);
+    for (set, refused) in [
+        ("datadog:fips.local_address=10.0.0.1", true),
+        ("datadog:fips.local_address=127.0.0.1", false),
+        ("datadog:logs_config.additional_endpoints=[{host: x}]", true),
+        ("datadog:container_image.enabled=true", true),
+        ("datadog:container_image.enabled=false", false),
+        ("datadog:evp_proxy_config.enabled=true", true),
+        ("datadog:log_level=debug", false),
+    ] {
+        let with = root.plan(&[("DD_FIPS_MODE", "1")], &[set]);
+        assert_eq!(with.as_ref().is_err_and(|error| error.kind == Kind::Usage), refused, "{set}: {:?}", with.err());
+        if let Err(error) = root.plan(&[], &[set]) {
+            panic!("{set}: {error}");
+        }
+    }
+}
+
+#[test]
+fn compliance_goes_off_wherever_an_agent_may_read_it() {
+    let root = Root::new(&["datadog-agent=1:7.84.0-1"]);
+    root.write(datadog(), "api_key: x\ncompliance_config:\n  enabled: true\n");
+    root.write(File::SecurityAgent.path(), "compliance_config:\n  enabled: true\n");
+    let off = [("DD_COMPLIANCE_CONFIG_ENABLED", "0")];
+    for path in [datadog(), File::SecurityAgent.path()] {
+        assert!(root.settle(path, &off, &[]).contains("compliance_config:\n  enabled: false"), "{path}");
+    }
+    root.write(datadog(), "api_key: x\n");
+    assert_eq!(root.planned(datadog(), &off, &[]), None);
+}

@@ -1,19 +1,19 @@
 //! `ddinstall install`: brings the host to the described state, and proves it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::apply::{self, Applied, Job};
 use crate::cli::Format;
 use crate::current::Current;
-use crate::desired::{self, Desired};
+use crate::desired::{self, Asked, Desired};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Hold, Host, scopes, system, users};
 use crate::packages::{self, Manager};
 use crate::prepare::{self, Prepared};
-use crate::receipt::{self, BINARY, PROOF, Past};
+use crate::receipt::{self, BINARY, PROOF, Past, Receipt};
 use crate::report::json::Document;
 use crate::report::text::{self, Details};
 use crate::verify::{self, Choice, Reach, Verification};
@@ -104,7 +104,7 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     let Session { host, request, events, .. } = session;
     let earlier = after_earlier(session).map_err(nothing)?;
     let prepared = prepare::prepare(session.tools(), request, true).map_err(nothing)?;
-    if is_converged(&prepared) {
+    if is_converged(&prepared) && is_noted(&prepared) {
         return nothing_to_do(session, prepared, done);
     }
     if session.stop.load(Ordering::Relaxed) {
@@ -116,11 +116,14 @@ fn install(session: &Session, done: &mut Done) -> Result<()> {
     };
     // Somebody else may have changed the host until the lock was ours: look once more.
     let known = Past::load(host).map_err(nothing)?.receipt();
-    let prepared = match known == prepared.receipt {
+    let mut prepared = match known == prepared.receipt {
         true => prepared,
         false => prepare::prepare(session.tools(), request, true).map_err(nothing)?,
     };
     if is_converged(&prepared) {
+        if !is_noted(&prepared) {
+            prepared.receipt.note(host, prepared.asked.clone()).map_err(nothing)?;
+        }
         drop(lock);
         return nothing_to_do(session, prepared, done);
     }
@@ -197,6 +200,12 @@ fn is_converged(prepared: &Prepared) -> bool {
     prepared.plan.is_empty() && prepared.receipt.cut_off().is_none() && noted
 }
 
+/// Whether the receipt says already what is asked for.
+fn is_noted(prepared: &Prepared) -> bool {
+    let noted = Asked { install_only: prepared.asked.install_only, ..prepared.receipt.asked.clone() };
+    noted == prepared.asked
+}
+
 /// A host that needs no change: its own files and services are checked, and nothing leaves it.
 fn nothing_to_do(session: &Session, prepared: Prepared, done: &mut Done) -> Result<()> {
     let host = &session.host;
@@ -223,8 +232,9 @@ fn nothing_to_do(session: &Session, prepared: Prepared, done: &mut Done) -> Resu
 /// Removes what a killed run was writing, and the proof of a state that is about to change.
 fn clear_away(session: &Session, desired: &Desired) -> Result<()> {
     let [entry, keyring] = Manager::of(&session.host)?.repository_files().map(Path::new);
-    let files = desired.files.iter().map(|wish| Path::new(wish.path)).chain([entry, keyring, Path::new(PROOF)]);
-    let folders: BTreeSet<&Path> = files.filter_map(Path::parent).collect();
+    let ours = Receipt::folders(&session.host)?;
+    let files = desired.files.iter().map(|wish| Path::new(wish.path)).chain([entry, keyring]);
+    let folders: BTreeSet<&Path> = files.filter_map(Path::parent).chain(ours.iter().map(PathBuf::as_path)).collect();
     for folder in folders {
         for name in session.host.remove_leftovers(folder)? {
             session.events.log(format!("removed {}, which a killed run left", folder.join(name).display()));

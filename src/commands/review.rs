@@ -168,7 +168,7 @@ fn data(file: &Reviewed) -> Value {
             "at": finding.at,
             "what": finding.what,
             "help": finding.hint,
-            "mendable": !finding.fix.is_empty() || finding.at.is_empty(),
+            "mendable": finding.is_mendable(),
         })
     };
     let review = &file.review;

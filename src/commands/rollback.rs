@@ -1,18 +1,22 @@
 //! `ddinstall rollback` takes the last run back, `ddinstall uninstall` all of them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::cli::{Extent, Format};
-use crate::desired::AGENT_UNIT;
+use crate::config::value_at;
+use crate::config::yaml::{self, Value};
+use crate::desired::{AGENT_UNIT, PROXY};
 use crate::error::{Error, Kind, Result};
-use crate::host::{Hold, Lock, scopes, units, users};
+use crate::host::{Hold, Host, Lock, scopes, units, users};
 use crate::packages::{self, Manager};
-use crate::receipt::{LOGS, PROOF, Past, Receipt, Record, Run, Undo};
+use crate::receipt::{self, LOGS, Outcome, PROOF, Past, Receipt, Record, Run, Undo};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::rollback::{self, Purge, Undone};
+use crate::settings::File;
+use crate::types::Flavor;
 
 use super::image::Traces;
 use super::{Session, print};
@@ -71,6 +75,13 @@ fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
         ));
     }
     let Some(task) = task(session, extent).map_err(nothing)? else {
+        let noted = matches!(Past::load(&session.host).map_err(nothing)?, Past::Known(_));
+        if noted && extent.all && !extent.dry_run {
+            let _lock = super::lock(session).map_err(nothing)?;
+            if Past::load(&session.host).map_err(nothing)?.receipt().standing().next().is_none() {
+                receipt::forget(&session.host)?;
+            }
+        }
         done.words = "Nothing to do: no run of ddinstall stands on this host.\n".into();
         return Ok(());
     };
@@ -100,7 +111,14 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
     };
     let runs: Vec<&Run> = match extent.all {
         true => receipt.standing().collect(),
-        false => receipt.standing().next_back().into_iter().collect(),
+        // Runs whose undoing did not come to its end belong together.
+        false => {
+            let mut last: Vec<&Run> = receipt.standing().filter(|run| run.outcome == Outcome::TakingBack).collect();
+            if last.is_empty() {
+                last.extend(receipt.standing().next_back());
+            }
+            last
+        }
     };
     let Some(first) = runs.first() else { return Ok(None) };
     let steps = runs.iter().flat_map(|run| run.steps.iter().cloned()).collect();
@@ -120,7 +138,8 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
     let log = session.journal.open(host).map_err(untouched)?;
     let what = if extent.all { "takes all runs back" } else { "takes the last run back" };
     events.log(format!("ddinstall {} {what}; log {log}", env!("CARGO_PKG_VERSION")));
-    for folder in folders(&steps) {
+    let ours = Receipt::folders(host).map_err(untouched)?;
+    for folder in folders(&steps).into_iter().chain(ours.iter().map(PathBuf::as_path)) {
         host.remove_leftovers(folder).map_err(untouched)?;
     }
     let was_fips = receipt.asked.fips_on();
@@ -145,7 +164,13 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
     traces.map_or(Ok(()), |traces| traces.remove(host)).map_err(stays)?;
     scopes::end_empty(host).map_err(stays)?;
     let agent_runs = || units::show(host, &[AGENT_UNIT]).is_ok_and(|states| states.iter().any(|s| s.is_active()));
-    if was_fips && !kept && !receipt.asked.fips_on() && agent_runs() {
+    if waits_for_proxy(host) {
+        let path = File::Datadog.path();
+        done.notes.push(format!(
+            "{path} says fips.enabled: true, and the FIPS proxy is gone: this Agent sends nothing. Install again, or \
+             `ddinstall config set {path} fips.enabled=false`"
+        ));
+    } else if was_fips && !kept && !receipt.asked.fips_on() && agent_runs() {
         done.notes.push("this host is NOT in FIPS mode any more: its Agent sends outside the proxy".into());
     }
     let whole = match receipt.standing().next() {
@@ -157,6 +182,16 @@ fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &
         None => Ok(()),
         Some(error) => Err(error.state(if kept { "the rest was taken back" } else { "all else was taken back" })),
     }
+}
+
+/// Whether an Agent is left that is to send through a proxy that is not there.
+fn waits_for_proxy(host: &Host) -> bool {
+    let installed = |manager: Manager| manager.installed(host, &[Flavor::Agent.package(), PROXY]);
+    let there = Manager::of(host).and_then(installed).unwrap_or_default();
+    let stored = host.read(File::Datadog.path()).ok().flatten();
+    let document = stored.and_then(|stored| yaml::load(&stored.bytes).ok());
+    let on = document.is_some_and(|d| value_at(&d, "fips.enabled").and_then(Value::as_bool) == Some(true));
+    on && matches!(there.as_slice(), [Some(_), None])
 }
 
 /// The folders in which a killed run may have left what it was writing.

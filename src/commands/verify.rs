@@ -3,16 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::{Evidence, Verify};
-use crate::config::value_at;
-use crate::current::Current;
-use crate::desired::{self, Asked};
 use crate::error::{Error, Kind, Result};
 use crate::facts::Init;
 use crate::prepare::{self, Looked};
 use crate::report::json::Document;
 use crate::report::text::Details;
 use crate::report::{Redactor, evidence, text};
-use crate::settings::File;
 use crate::types::Profile;
 use crate::verify::{self, CATALOGUE, Choice, Reach, Verification};
 
@@ -98,14 +94,6 @@ fn verify(session: &Session, options: &Verify) -> Result<(Looked, Verification)>
 /// Looks at the host, as it is to be by what was asked, now or before.
 pub(super) fn look(session: &Session, choice: &Choice) -> Result<(Looked, Verification)> {
     let mut looked = prepare::look(&session.host, &session.request, false)?;
-    let asked = as_configured(&looked.asked, &looked.current);
-    if asked != looked.asked {
-        // Nobody said what this host is to be: it is held against what its own files say.
-        let version = looked.current.agent_version();
-        looked.desired = desired::desired(&session.request, asked.clone(), &looked.facts, version.as_ref())?;
-        looked.current = Current::read(&session.host, &looked.desired)?;
-        looked.asked = asked;
-    }
     // Whatever this program would start by itself: what is verified runs, or it is not what it should be.
     looked.desired.start = match looked.facts.profile {
         Profile::Container => true,
@@ -133,18 +121,4 @@ pub(super) fn redactor(session: &Session, looked: &Looked) -> Redactor {
         }
     }
     redactor
-}
-
-/// Where neither this call nor an earlier run said whether FIPS and CWS are wanted, the files say it.
-fn as_configured(asked: &Asked, current: &Current) -> Asked {
-    let on = |file: File, path: &str| {
-        let document = current.document(file.path())?.as_ref().ok()?;
-        (value_at(document, path)?.as_bool() == Some(true)).then_some(true)
-    };
-    let mut asked = asked.clone();
-    if asked.flavor().knows_proxy() {
-        asked.fips = asked.fips.or_else(|| on(File::Datadog, "fips.enabled"));
-    }
-    asked.cws = asked.cws.or_else(|| on(File::SystemProbe, "runtime_security_config.enabled"));
-    asked
 }

@@ -2,6 +2,7 @@
 
 use crate::config::yaml::{Edit, Value};
 use crate::request::{Extra, Request};
+use crate::settings::bypass::LOOPBACK;
 use crate::settings::{self, File, Fixed, Setting, Type, WithFips, row};
 use crate::types::{Flavor, Site, Version, YamlPath};
 
@@ -65,6 +66,9 @@ pub(super) fn agent_files(request: &Request, asked: &Asked, agent: Option<&Versi
         for (file, at, fixed) in row("fips_mode").also {
             edits.set(*file, at, fixed_value(*fixed), why(at));
         }
+        let elsewhere = When::NoneOf("fips.local_address", &LOOPBACK);
+        let own = Value::Str("127.0.0.1".into());
+        edits.when(File::Datadog, "fips.local_address", own, elsewhere, "the proxy listens on the loopback");
     } else if asked.fips == Some(false) {
         edits.turn_off(File::Datadog, "fips.enabled");
     }
@@ -145,6 +149,9 @@ fn compliance(edits: &mut Edits, asked: &Asked, agent: Option<&Version>) {
         }
     } else if asked.compliance == Some(false) {
         edits.turn_off(File::SecurityAgent, ENABLED);
+        // Newer Agents read it there.
+        let on = When::Is(ENABLED, Value::Bool(true));
+        edits.when(File::Datadog, ENABLED, Value::Bool(false), on, "turned off");
     }
 }
 

@@ -38,6 +38,8 @@ pub const HELPER: &str = "/opt/ddinstall/secret-helper";
 pub fn package_folders(package: &str) -> &'static [&'static str] {
     match package {
         SIGNING_KEYS => &[],
+        // rpm keeps imported keys as packages.
+        key if key.starts_with("gpg-pubkey-") => &[],
         PROXY => &["/etc/datadog-fips-proxy", "/opt/datadog-fips-proxy"],
         _ => &["/etc/datadog-agent", "/opt/datadog-agent", "/var/log/datadog"],
     }
@@ -200,6 +202,8 @@ pub enum When {
     Handle(&'static str),
     /// The value at this path is this.
     Is(&'static str, Value),
+    /// There is a value at this path, and it is none of these.
+    NoneOf(&'static str, &'static [&'static str]),
 }
 
 impl When {
@@ -208,7 +212,12 @@ impl When {
             When::Handle(path) => value_at(document, path)
                 .and_then(Value::as_str)
                 .is_some_and(|text| crate::secret::Secret::new(text).is_handle()),
+            When::Is(path, Value::Bool(on)) => value_at(document, path).and_then(Value::as_bool) == Some(*on),
             When::Is(path, value) => value_at(document, path) == Some(value),
+            When::NoneOf(path, values) => {
+                let text = value_at(document, path).filter(|value| **value != Value::Null).map(crate::config::shown);
+                text.is_some_and(|text| !text.is_empty() && !values.contains(&text.as_str()))
+            }
         }
     }
 }

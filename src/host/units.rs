@@ -269,9 +269,8 @@ pub fn service_error(host: &Host, unit: &UnitState) -> Error {
 }
 
 fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {
-    // The last invocation's lines; a unit that is down has lost its id on some versions.
-    let id = Some(unit.invocation_id.as_str()).filter(|id| !id.is_empty());
-    match journal(host, &unit.name, 20, id) {
+    // Not those of the last start alone: journald knows no start of a process that has ended when it reads its words.
+    match journal(host, &unit.name, 20, None) {
         Ok(lines) if !lines.is_empty() => error
             .detail(format!("journal of {}:", unit.name))
             .detail(lines.iter().map(|l| format!("  {l}\n")).collect::<String>()),

@@ -110,6 +110,9 @@ pub fn render(request: &Request, target: Target, options: &Options) -> Result<Re
             volumes.push(context! { name, host, writable });
         }
     }
+    let shared = state.shared(&mut notes)?;
+    let chart = state.chart(&shared)?;
+    state.left_out(&mut notes);
     let values = context! {
         proxy, registry, namespace, volumes, containers,
         image => image.as_str(),
@@ -128,8 +131,11 @@ pub fn render(request: &Request, target: Target, options: &Options) -> Result<Re
         first => FIRST_PORT,
         count => PORTS,
         env => shown(&whole),
-        probe_env => shown(&variables(&state, Role::SystemProbe, handle.as_deref(), &mut Vec::new())?),
-        shared_env => shown(&state.shared(&mut notes)?),
+        probe_env => shown(&chart.probe),
+        direct_send => chart.direct_send,
+        activity_dump => chart.activity_dump,
+        discovery => chart.discovery,
+        shared_env => shown(&shared),
         tags => request.values.list("tags").unwrap_or_default().to_vec(),
         caps => grants(&rows),
         mounts => mounts(&rows),

@@ -3,10 +3,11 @@
 use minijinja::{Value, context};
 
 use crate::error::Result;
-use crate::request::Extra;
+use crate::request::{Extra, Request};
 use crate::review::FIRST_PORT;
 use crate::review::capabilities::{Platform, Role};
 use crate::review::fips::{is_default, role_of};
+use crate::secret::Secret;
 use crate::settings::bypass::{PRODUCTS, variable};
 use crate::settings::{self, File, Fixed, Setting};
 
@@ -90,16 +91,14 @@ pub fn variables(state: &State, role: Role, handle: Option<&str>, notes: &mut Ve
             }
         }
     }
-    if role.is_agent() {
-        if let Some(tags) = state.request.values.list("tags") {
-            if let Some(tag) = tags.iter().find(|tag| tag.contains(char::is_whitespace)) {
-                return Err(usage(format!(
-                    "DD_TAGS: `{}` holds a blank, which parts tags in a variable",
-                    tag.escape_debug()
-                )));
-            }
-            set.put("DD_TAGS", tags.join(" "), "tags of all data");
+    if let Some(tags) = state.request.values.list("tags") {
+        if let Some(tag) = tags.iter().find(|tag| tag.contains(char::is_whitespace)) {
+            let tag = tag.escape_debug();
+            return Err(usage(format!("DD_TAGS: `{tag}` holds a blank, which parts tags in a variable")));
         }
+        set.put("DD_TAGS", tags.join(" "), "tags of all data");
+    }
+    if role.is_agent() {
         match state.request.values.text("hostname") {
             Some(name) if state.platform == Platform::Docker => set.put("DD_HOSTNAME", name, "the host's name"),
             Some(_) => notes.push("DD_HOSTNAME is left out: each node has a name of its own".into()),
@@ -154,7 +153,8 @@ pub fn variables(state: &State, role: Role, handle: Option<&str>, notes: &mut Ve
 /// What the table and `--set` name beside.
 fn table(set: &mut Set, role: Role, notes: &mut Vec<String>) -> Result<()> {
     let request = set.state.request;
-    let given = || request.values.iter().filter(|(setting, _)| !MEANT.contains(&setting.key));
+    // system-probe resolves no handles.
+    let takes = |text: &str| role != Role::SystemProbe || !Secret::new(text).is_handle();
     for extra in &request.extras {
         if is_of(extra.file, role) {
             if extra.is_secret() {
@@ -163,13 +163,19 @@ fn table(set: &mut Set, role: Role, notes: &mut Vec<String>) -> Result<()> {
                     "--set {path}: a secret does not go into a document; give an ENC[…] handle"
                 )));
             }
-            set.put(&variable(&extra.path.to_string()), plain(extra)?, "asked for");
+            let text = plain(extra)?;
+            if takes(&text) {
+                set.put(&variable(&extra.path.to_string()), text, "asked for");
+            }
         }
     }
-    for (setting, value) in given() {
+    for (setting, value) in given(request) {
         if setting.lands.is_empty() && setting.also.is_empty() {
             if role.is_agent() && !of_render(setting) {
                 notes.push(format!("{} is left out: it is about a host", setting.name()));
+            }
+            if setting.key == "fips_proxy_version" && !set.state.fips {
+                notes.push(format!("{} is left out: there is no FIPS proxy without DD_FIPS_MODE", setting.name()));
             }
             continue;
         }
@@ -183,7 +189,7 @@ fn table(set: &mut Set, role: Role, notes: &mut Vec<String>) -> Result<()> {
                 return Err(usage(format!("{name}: a secret does not go into a document; give an ENC[…] handle")));
             }
         };
-        for (_, path) in setting.lands.iter().filter(|(file, _)| is_of(*file, role)) {
+        for (_, path) in setting.lands.iter().filter(|(file, _)| is_of(*file, role) && takes(&text)) {
             set.put(&variable(path), text.clone(), "asked for");
         }
         for (file, path, fixed) in setting.also {
@@ -200,20 +206,23 @@ fn table(set: &mut Set, role: Role, notes: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// Settings that are written as they are.
+fn given(request: &Request) -> impl Iterator<Item = (&'static Setting, &settings::Value)> {
+    request.values.iter().filter(|(setting, _)| !MEANT.contains(&setting.key))
+}
+
 /// Settings that have no place in the Agent's files and that `render` reads elsewhere.
 fn of_render(setting: &Setting) -> bool {
     let read = ["api_key_file", "agent_flavor", "agent_minor_version", "agent_major_version", "fips_proxy_version"];
     read.contains(&setting.key)
 }
 
-/// Whether a container reads a file.
+/// Whether a container reads a file: datadog.yaml is read by all that send.
 fn is_of(file: File, role: Role) -> bool {
-    match role {
-        Role::Whole => true,
-        Role::SystemProbe => file == File::SystemProbe,
-        Role::Security => file == File::SecurityAgent,
-        Role::Agent => file == File::Datadog,
-        _ => false,
+    match file {
+        File::Datadog | File::Dogstatsd => role.sends(),
+        File::SystemProbe => role.probes(),
+        File::SecurityAgent => matches!(role, Role::Security | Role::Whole),
     }
 }
 
@@ -232,7 +241,65 @@ fn plain(extra: &Extra) -> Result<String> {
     text.ok_or_else(|| usage(format!("--set {}: a section has no form as a variable", extra.path)))
 }
 
+/// What the chart has values for: variables, and those that are left for system-probe.
+pub struct Chart {
+    pub direct_send: Option<String>,
+    pub activity_dump: Option<String>,
+    pub discovery: Option<String>,
+    pub probe: Vec<Variable>,
+}
+
 impl State<'_> {
+    /// What system-probe is told by the chart: `shared` reaches it, too.
+    pub(super) fn chart(&self, shared: &[Variable]) -> Result<Chart> {
+        let mut probe = variables(self, Role::SystemProbe, None, &mut Vec::new())?;
+        let known = ["DD_SITE", "DD_TAGS", "HOST_ROOT"];
+        let always = ["runtime_security_config.enabled", "runtime_security_config.network.enabled"].map(variable);
+        probe.retain(|v| {
+            let name = v.name.as_str();
+            !known.contains(&name) && !always.iter().chain(shared.iter().map(|v| &v.name)).any(|other| other == name)
+        });
+        // A switch: another text stays a variable.
+        let mut take = |path: &str| {
+            let name = variable(path);
+            let at = probe.iter().position(|v| v.name == name && ["true", "false"].contains(&v.value.as_str()))?;
+            Some(probe.remove(at).value)
+        };
+        let direct_send = take("runtime_security_config.direct_send_from_system_probe");
+        let activity_dump = take("runtime_security_config.activity_dump.enabled");
+        let discovery = take("discovery.enabled").or_else(|| self.fips.then(|| "false".to_owned()));
+        Ok(Chart { direct_send, activity_dump, discovery, probe })
+    }
+
+    /// Names what was asked for and no container takes.
+    pub(super) fn left_out(&self, notes: &mut Vec<String>) {
+        let roles = match self.target {
+            Target::Kubernetes => self.roles(),
+            // Its values have room for system-probe's variables, and for all.
+            Target::Helm if self.cws => vec![Role::Agent, Role::SystemProbe],
+            Target::Helm => vec![Role::Agent],
+            _ => return,
+        };
+        let mut note = |name: &str, file: File, path: &str| {
+            let valued = self.target == Target::Helm && path == "discovery.enabled";
+            if !valued && !roles.iter().any(|role| is_of(file, *role)) {
+                let without = if self.cws { "" } else { " without DD_RUNTIME_SECURITY_CONFIG_ENABLED" };
+                notes.push(format!("{name} is left out: nothing here takes what is for {}{without}", file.name()));
+            }
+        };
+        for extra in &self.request.extras {
+            let path = extra.path.to_string();
+            note(&format!("--set {}:{path}", extra.file.name()), extra.file, &path);
+        }
+        for (setting, value) in given(self.request) {
+            let also = setting.also.iter().filter(|_| *value == settings::Value::Bool(true));
+            let also = also.map(|(file, path, _)| (*file, *path));
+            for (file, path) in setting.lands.iter().copied().chain(also) {
+                note(&setting.name(), file, path);
+            }
+        }
+    }
+
     /// Variables that the chart hands to all containers of the Agent: those that it has no values for.
     pub(super) fn shared(&self, notes: &mut Vec<String>) -> Result<Vec<Variable>> {
         if self.target != Target::Helm {

@@ -3,6 +3,7 @@
 use serde_yaml::{Mapping, Value as Yaml};
 
 use crate::secret;
+use crate::settings::bypass::{LOOPBACK, PRODUCTS, names_endpoints};
 use crate::settings::{File, Setting, TABLE, Type, Value, Values};
 use crate::types::YamlPath;
 
@@ -19,6 +20,23 @@ impl Extra {
     /// Whether its name says that it is a secret.
     pub fn is_secret(&self) -> bool {
         self.path.keys().last().is_some_and(|key| secret::is_named_by(key)) && !is_handle(&self.value)
+    }
+
+    /// Why it cannot be together with FIPS, if that is so.
+    pub fn bypasses(&self) -> Option<String> {
+        let path = self.path.to_string();
+        let on = self.value == Yaml::Bool(true);
+        let is_product = || PRODUCTS.iter().any(|product| product.file == self.file && product.path == path);
+        let text = self.value.as_str().unwrap_or("");
+        let why = match () {
+            () if on && is_product() => "its data go to the site directly, outside the FIPS proxy",
+            () if self.path.keys().iter().any(|key| names_endpoints(key)) => {
+                "the Agent sends to them itself, outside the FIPS proxy"
+            }
+            () if path == "fips.local_address" && !LOOPBACK.contains(&text) => "the FIPS proxy listens on 127.0.0.1",
+            () => return None,
+        };
+        Some(format!("{}:{path}: not together with FIPS: {why}", self.file.name()))
     }
 }
 

@@ -110,7 +110,7 @@ impl Request {
 
     /// Settings that were turned on and that FIPS rules out, one sentence each.
     pub fn bypasses(&self) -> Vec<String> {
-        bypasses(&self.values)
+        bypasses(&self.values, &self.extras)
     }
 
     /// Everything in it that must not be shown.
@@ -122,7 +122,7 @@ impl Request {
     }
 }
 
-fn bypasses(values: &Values) -> Vec<String> {
+fn bypasses(values: &Values, extras: &[Extra]) -> Vec<String> {
     let on = values.iter().filter(|(_, value)| **value == Value::Bool(true));
     on.filter_map(|(setting, _)| match setting.with_fips {
         WithFips::Refused(why) => {
@@ -130,6 +130,7 @@ fn bypasses(values: &Values) -> Vec<String> {
         }
         _ => None,
     })
+    .chain(extras.iter().filter_map(Extra::bypasses))
     .collect()
 }
 

@@ -18,7 +18,8 @@ impl Reader {
             self.mistakes
                 .push(format!("DD_AGENT_MINOR_VERSION: FIPS mode needs Agent 7.41 or later, and {pin} was asked for"));
         }
-        self.mistakes.extend(bypasses(values));
+        let bypasses = bypasses(values, &self.extras);
+        self.mistakes.extend(bypasses);
         for (setting, _) in values.iter().filter(|(setting, _)| setting.with_fips == WithFips::NoEffect) {
             let name = setting.name();
             self.notes.push(format!("{name} has no effect while FIPS is on: the Agent sends to the proxy instead"));

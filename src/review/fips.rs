@@ -61,12 +61,15 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         fix
     };
     if !workload.fips() {
-        if built_in.is_none()
-            && let Some(proxy) = proxy
-        {
+        // Whether they use it stands elsewhere.
+        let unread = senders.iter().any(|container| container.is_unread("DD_FIPS_ENABLED"));
+        if unread || built_in.is_some() {
+            return;
+        }
+        if let Some(proxy) = proxy {
             let fix = senders.iter().flat_map(|container| on(container)).collect();
             add("fips-agent-off", &proxy.at, "the FIPS proxy runs, and the Agent does not use it".into(), fix);
-        } else if built_in.is_none() && others {
+        } else if others {
             let what = format!("{} has no DD_FIPS_ENABLED, and other workloads of this file have", workload.name);
             let fix = senders.iter().flat_map(|container| on(container)).collect();
             add("fips-partial", &first.at, what, fix);
@@ -83,13 +86,15 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         let at = first.variable("DD_FIPS_ENABLED").map_or(&first.at, |v| &v.at);
         return add("fips-platform", at, "the Agent cannot reach the FIPS proxy in Elastic Beanstalk".into(), vec![]);
     }
-    let by_file = workload.by_file("fips.enabled") == Some(true);
     let start = |container: &Container| workload.said(container, "fips.port_range_start")?.parse::<i64>().ok();
     let port = senders.iter().find_map(|c| start(c)).unwrap_or(FIRST_PORT);
     for container in &senders {
         let name = &container.name;
         let place = |name: &str| container.variable(name).map_or(container.at.clone(), |v| v.at.clone());
-        if !container.is_on("DD_FIPS_ENABLED").unwrap_or(by_file) {
+        if container.is_unread("DD_FIPS_ENABLED") {
+            continue;
+        }
+        if workload.switch(container, "fips.enabled") != Some(true) {
             let mut fix = on(container);
             if port != FIRST_PORT {
                 fix.extend(mend.set(container, "DD_FIPS_PORT_RANGE_START", &port.to_string()));
@@ -98,8 +103,7 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
             add("fips-partial", &place("DD_FIPS_ENABLED"), what, fix);
             continue;
         }
-        let https = container.is_on("DD_FIPS_HTTPS").or_else(|| workload.by_file("fips.https"));
-        if https != Some(false) {
+        if workload.switch(container, "fips.https") != Some(false) && !container.is_unread("DD_FIPS_HTTPS") {
             let what = format!("{name}: DD_FIPS_HTTPS is not false");
             add("fips-https", &place("DD_FIPS_HTTPS"), what, mend.set(container, "DD_FIPS_HTTPS", "false"));
         }
@@ -134,21 +138,28 @@ pub fn check(mend: &Mend, others: bool, found: &mut Vec<Finding>) {
         }
     }
     for product in &PRODUCTS {
-        let (path, role, default) = (product.path, role_of(product), is_default(product));
-        let name = variable(path);
-        let said = workload.is_on(path);
-        let of = senders.iter().find(|c| c.variable(&name).is_some());
-        let of = of.or_else(|| senders.iter().find(|c| c.role == role || c.role == Role::Whole));
-        let Some(container) = of.filter(|_| applies(path, role, workload) || said == Some(true)) else { continue };
-        let at = container.variable(&name).map_or(&container.at, |v| &v.at);
-        let fix = || mend.set(container, &name, "false");
-        match said {
-            Some(true) => add("fips-bypass", at, format!("{}: {name} is on", container.name), fix()),
-            None if default => {
-                add("fips-bypass-default", at, format!("{}: {name} is not set", container.name), fix());
+        let (path, role, name) = (product.path, role_of(product), variable(product.path));
+        let default = is_default(product) && applies(path, role, workload);
+        for container in &senders {
+            let own = container.variable(&name);
+            // One that does not send it may have it on all the same.
+            let here = container.role == role || container.role == Role::Whole;
+            let at = own.map_or(&container.at, |v| &v.at);
+            let fix = || mend.set(container, &name, "false");
+            match workload.switch(container, path) {
+                Some(true) if here || own.is_some() => {
+                    add("fips-bypass", at, format!("{}: {name} is on", container.name), fix());
+                }
+                None if here && default && !container.is_unread(&name) => {
+                    add("fips-bypass-default", at, format!("{}: {name} is not set", container.name), fix());
+                }
+                _ => {}
             }
-            _ => {}
         }
+    }
+    for (path, _) in workload.settings.iter().filter(|(path, _)| names_endpoints(path)) {
+        let what = format!("{}: {path} is set in a file that is mounted", first.name);
+        add("fips-bypass", &first.at, what, Vec::new());
     }
     let Some(proxy) = proxy else {
         let image = senders.iter().find_map(|c| c.image.rsplit_once('/')).map_or("datadog", |(registry, _)| registry);

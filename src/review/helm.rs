@@ -1,18 +1,20 @@
 //! Values of the vendor's Helm chart. The chart makes the pods; here it counts what it is told, and what it would not
 //! do with it (chart datadog 3.240: values.yaml, _container-fips-proxy.yaml).
 
+use super::capabilities::Role;
+use super::fips::{is_default, role_of};
 use super::mend::{FIRST_PORT, PORTS, SECRET, from_secret};
 use super::model::{Finding, Variable};
-use super::read::{Place, written};
+use super::read::{Place, kubernetes::flatten, written};
 use super::rights::{is_plain, is_secret};
 use super::rules::{finding, rule};
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change::{self, Put, Remove};
 use crate::secret::Secret;
-use crate::settings::bypass::{PRODUCTS, names_endpoints, variable as by_variable};
+use crate::settings::bypass::{PRODUCTS, Product, names_endpoints, switch, variable as by_variable};
 
 /// Names of values that are looked at, and their kinds: `b` a switch, `i` a number, `s` a text.
-const TYPES: [(&str, char); 24] = [
+const TYPES: [(&str, char); 29] = [
     ("useFIPSAgent", 'b'),
     ("fips/enabled", 'b'),
     ("fips/port", 'i'),
@@ -35,8 +37,28 @@ const TYPES: [(&str, char); 24] = [
     ("datadog/containerImageCollection/enabled", 'b'),
     ("datadog/containerLifecycle/enabled", 'b'),
     ("datadog/sbom/containerImage/enabled", 'b'),
+    ("datadog/sbom/host/enabled", 'b'),
+    ("datadog/networkPath/connectionsMonitoring/enabled", 'b'),
+    ("datadog/otelCollector/enabled", 'b'),
+    ("datadog/privateActionRunner/enabled", 'b'),
+    ("clusterAgent/privateActionRunner/enabled", 'b'),
     ("remoteConfiguration/enabled", 'b'),
     ("agents/image/tag", 's'),
+];
+
+/// Values that turn on what goes past the proxy, by its switch in the Agent's files; the others have variables alone.
+const VALUES: [(&str, &[&str]); 8] = [
+    ("container_image.enabled", &["datadog/containerImageCollection/enabled"]),
+    ("container_lifecycle.enabled", &["datadog/containerLifecycle/enabled"]),
+    ("sbom.enabled", &["datadog/sbom/containerImage/enabled", "datadog/sbom/host/enabled"]),
+    ("network_path.connections_monitoring.enabled", &["datadog/networkPath/connectionsMonitoring/enabled"]),
+    ("otelcollector.enabled", &["datadog/otelCollector/enabled"]),
+    (
+        "private_action_runner.enabled",
+        &["datadog/privateActionRunner/enabled", "clusterAgent/privateActionRunner/enabled"],
+    ),
+    ("discovery.enabled", &["datadog/discovery/enabled"]),
+    ("runtime_security_config.activity_dump.enabled", &["datadog/securityAgent/runtime/activityDump/enabled"]),
 ];
 
 /// Sections in which every name is known: one that is not configures nothing.
@@ -187,51 +209,124 @@ pub fn check(document: &Value, number: usize, found: &mut Vec<Finding>, secrets:
         let what = format!("fips.local_address is {}", address.escape_debug());
         add("fips-address", "fips/local_address", what, put("fips/local_address", text("127.0.0.1")));
     }
-    let dumps = "datadog/securityAgent/runtime/activityDump/enabled";
-    let mut bypass = |keys: &str, default: bool| match root.get(keys).map(|place| place.value.as_bool()) {
-        Some(Some(false)) => {}
-        Some(_) => {
-            let what = format!("{} is on", keys.replace('/', "."));
-            add("fips-bypass", keys, what, put(keys, Value::Bool(false)));
-        }
-        None if default => {
-            let what = format!("{} is not set", keys.replace('/', "."));
-            add("fips-bypass-default", keys, what, put(keys, Value::Bool(false)));
-        }
-        None => {}
+    if root.get("fips/customFipsConfig").is_some_and(|place| !is_empty(place.value)) {
+        let fix = vec![Remove(at("fips/customFipsConfig"))];
+        add(
+            "fips-config",
+            "fips/customFipsConfig",
+            "fips.customFipsConfig replaces the proxy's configuration".into(),
+            fix,
+        );
+    }
+    bypasses(&root, number, cws, found);
+    let mut add = |id: &str, keys: &str, what: String, fix: Vec<Change>| {
+        found.push(finding(id, number, at(keys), what, fix));
     };
-    if cws {
-        bypass(dumps, true);
-        bypass("datadog/discovery/enabled", true);
-    }
-    bypass("datadog/containerImageCollection/enabled", true);
-    bypass("datadog/containerLifecycle/enabled", true);
-    bypass("datadog/sbom/containerImage/enabled", false);
-    bypass("datadog/sbom/host/enabled", false);
-    // The chart turns it on only where both say so.
-    let remote = [("remoteConfiguration/enabled", true), ("datadog/remoteConfiguration/enabled", false)];
-    let off = |(keys, _): &(&str, bool)| root.get(keys).is_some_and(|place| place.value.as_bool() == Some(false));
-    if !remote.iter().any(off) {
-        remote.iter().for_each(|(keys, default)| bypass(keys, *default));
-    }
     if cws {
         let probe = "agents/containers/systemProbe/env";
         let has = root.get(probe).is_some_and(|env| env.variables_named("DD_FIPS_ENABLED"));
         if !has {
-            let pair = |(name, value): (&str, &str)| {
-                Value::Map(vec![("name".into(), text(name)), ("value".into(), text(value))])
-            };
             let all = [
                 ("DD_FIPS_ENABLED", "true"),
                 ("DD_FIPS_HTTPS", "false"),
                 ("DD_FIPS_PORT_RANGE_START", "9803"),
                 ("DD_FIPS_LOCAL_ADDRESS", "127.0.0.1"),
             ];
-            let fix = all.map(|variable| Change::Push(at(probe), pair(variable))).to_vec();
+            let fix = all.map(|(name, value)| Change::Push(at(probe), pair(name, value))).to_vec();
             let what = "the chart gives system-probe no FIPS variables".into();
             add("fips-partial", probe, what, fix);
         }
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.entries().is_empty() && value.items().is_empty() && value.as_str().is_none_or(str::is_empty)
+}
+
+/// What goes past the proxy, by values, variables and the file that the values make.
+fn bypasses(root: &Place, number: usize, cws: bool, found: &mut Vec<Finding>) {
+    const FILE: &str = "agents/customAgentConfig";
+    const REMOTE: [&str; 2] = ["remoteConfiguration/enabled", "datadog/remoteConfiguration/enabled"];
+    let mut add = |id: &str, keys: &str, what: String, fix: Vec<Change>| {
+        found.push(finding(id, number, format!("/{keys}"), what, fix));
+    };
+    let mut file = Vec::new();
+    if let Some(place) = root.get(FILE).filter(|_| root.flag("agents/useConfigMap").on) {
+        flatten("", place.value, &mut file);
+    }
+    for (path, _) in file.iter().filter(|(path, _)| names_endpoints(path)) {
+        add("fips-bypass", FILE, format!("{path} is set in agents.customAgentConfig"), Vec::new());
+    }
+    let of = |keys: &str| root.get(keys).map(|place| place.value.as_bool() != Some(false));
+    for product in &PRODUCTS {
+        let (path, name) = (product.path, by_variable(product.path));
+        let mut values = VALUES.iter().find(|(known, _)| *known == path).map_or(&[][..], |(_, values)| *values);
+        let here = cws || !path.contains("activity_dump");
+        let mut default = is_default(product) && here;
+        if path == "remote_configuration.enabled" {
+            // The chart turns it on only where both say so.
+            default = !REMOTE.iter().any(|keys| of(keys) == Some(false));
+            values = if default { &REMOTE } else { &[] };
+        }
+        let by_file = file
+            .iter()
+            .find(|(known, _)| known == path)
+            .map(|(_, text)| Value::Str(text.clone()).as_bool() == Some(true));
+        let said = variable_of(root, product, &name);
+        for keys in values.iter().filter(|keys| of(keys) == Some(true) && here) {
+            let fix = vec![Put(format!("/{keys}"), Value::Bool(false))];
+            add("fips-bypass", keys, format!("{} is on", keys.replace('/', ".")), fix);
+        }
+        let variable = || vec![Change::Push("/datadog/env".into(), pair(&name, "false"))];
+        match (said, by_file) {
+            // Variables go before the file; those that are on are told where they stand.
+            (Some(_), _) => {}
+            (None, Some(true)) => {
+                add("fips-bypass", FILE, format!("{path} is on in agents.customAgentConfig"), variable());
+            }
+            // What the chart has a value for it makes a variable of.
+            (None, off) if !default || off.is_some() && values.is_empty() => {}
+            (None, _) => match values.first() {
+                Some(keys) if of(keys).is_none() => {
+                    let fix = vec![Put(format!("/{keys}"), Value::Bool(false))];
+                    add("fips-bypass-default", keys, format!("{} is not set", keys.replace('/', ".")), fix);
+                }
+                Some(_) => {}
+                None => add("fips-bypass-default", "datadog/env", format!("{name} is not set"), variable()),
+            },
+        }
+    }
+}
+
+fn pair(name: &str, value: &str) -> Value {
+    let text = |text: &str| Value::Str(text.into());
+    Value::Map(vec![("name".into(), text(name)), ("value".into(), text(value))])
+}
+
+/// Variables of a section: a list, and a map.
+fn given(section: &Place) -> Vec<Variable> {
+    let mut all = section.variables("env");
+    all.extend(section.entries("envDict").into_iter().map(|(name, value)| Variable {
+        name: name.to_owned(),
+        value: Some(written(value.value)),
+        mistyped: false,
+        inherited: false,
+        at: value.at,
+    }));
+    all
+}
+
+/// What a variable says of a product, in the container that it sends from.
+fn variable_of(root: &Place, product: &Product, name: &str) -> Option<bool> {
+    let own = match role_of(product) {
+        Role::SystemProbe => "agents/containers/systemProbe",
+        Role::Trace => "agents/containers/traceAgent",
+        _ => "agents/containers/agent",
+    };
+    let sections = [own, "datadog"].into_iter().filter_map(|keys| root.get(keys));
+    let variable = sections.flat_map(|section| given(&section)).find(|variable| variable.name == name)?;
+    // One that stands elsewhere is told as such.
+    Some(variable.value.is_none_or(|text| switch(&text) == Some(true)))
 }
 
 /// Variables that the values give to containers: what decides there goes before the chart's own switches.
@@ -245,17 +340,13 @@ fn variables(root: &Place, number: usize, fips: bool, found: &mut Vec<Finding>, 
         for set in place.items("envFrom") {
             add("variables-unread", &set.at, format!("{of}: variables of a set were not read"), Vec::new());
         }
-        let dictionary = place.entries("envDict").into_iter().map(|(name, value)| Variable {
-            name: name.to_owned(),
-            value: Some(written(value.value)),
-            mistyped: false,
-            inherited: false,
-            at: value.at,
-        });
-        for variable in place.variables("env").into_iter().chain(dictionary) {
+        for variable in given(place) {
             let listed = !variable.at.contains("/envDict/");
             let at = if listed { format!("{}/value", variable.at) } else { variable.at.clone() };
             let name = variable.name.escape_debug();
+            if variable.is_unread(fips) {
+                add("variables-unread", &variable.at, format!("{of}: the value of {name} was not read"), Vec::new());
+            }
             let Some(value) = variable.value.as_deref() else { continue };
             if variable.mistyped {
                 let fix = vec![Put(at.clone(), Value::Str(value.into()))];
@@ -266,7 +357,7 @@ fn variables(root: &Place, number: usize, fips: bool, found: &mut Vec<Finding>, 
                 let fix = if listed { from_secret(&variable) } else { vec![Remove(at.clone())] };
                 add("secret-plain", &variable.at, format!("{of}: the value of {name} stands in the values"), fix);
             }
-            let on = Value::Str(value.into()).as_bool();
+            let on = switch(value);
             let bypass = PRODUCTS.iter().any(|product| by_variable(product.path) == variable.name);
             let put = |word: &str| vec![Put(at.clone(), Value::Str(word.into()))];
             match variable.name.as_str() {

@@ -77,8 +77,9 @@ impl Mend<'_> {
             };
         }
         let list = if self.is_pod() { "env" } else { "environment" };
+        let stands = |at: &str| self.data.at(&format!("{at}/value")).is_some();
         match found {
-            Some(Variable { value: Some(_), at, .. }) => vec![Put(format!("{at}/value"), text(value))],
+            Some(Variable { at, .. }) if stands(at) => vec![Put(format!("{at}/value"), text(value))],
             Some(Variable { at: old, .. }) => {
                 vec![Remove(old.clone()), Push(format!("{at}/{list}"), pair(name, value))]
             }
@@ -98,7 +99,11 @@ impl Mend<'_> {
         }
         let (at, name) = (&variable.at, &variable.name);
         match self.platform() {
-            Platform::Kubernetes => from_secret(variable),
+            Platform::Kubernetes => {
+                let mut changes = from_secret(variable);
+                changes.retain(|change| !matches!(change, Remove(at) if self.data.at(at).is_none()));
+                changes
+            }
             Platform::Docker if at.ends_with(&format!("/{}", token(name))) => vec![Put(at.clone(), Value::Null)],
             Platform::Docker => vec![Put(at.clone(), text(name))],
             // An environment property of Elastic Beanstalk reaches the containers.

@@ -265,7 +265,7 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         match kind {
             Kind::Kubernetes => workloads.extend(read::kubernetes::workloads(document, number, &sets)),
             Kind::Helm => helm::check(document, number, &mut findings, &mut secrets),
-            Kind::Ecs | Kind::Beanstalk => workloads.extend(read::ecs::workload(document, number)),
+            Kind::Ecs | Kind::Beanstalk => workloads.push(read::ecs::workload(document, number)),
             Kind::Compose | Kind::Run | Kind::Inspect => workloads.extend(read::compose::workload(document, number)),
         }
     }
@@ -277,13 +277,18 @@ fn examine(kind: Kind, source: Source, mut findings: Vec<Finding>) -> (Review, S
         let features = workload.features();
         rights::Checker { mend, features, found: &mut findings, rights: &mut rights, secrets: &mut secrets }.check();
     }
-    let pods = workloads.iter().filter(|workload| workload.platform == Platform::Kubernetes);
+    let ours = || workloads.iter().filter(|workload| workload.is_ours());
+    let pods = ours().filter(|workload| workload.platform == Platform::Kubernetes);
     let standing = |pod: &Workload| Some(standards::standing(pod, documents.get(pod.document)?));
     let standings: Vec<Standing> = pods.filter_map(standing).collect();
     if kind == Kind::Kubernetes {
         for (number, document) in documents.iter().enumerate() {
             objects::check(document, number, &standings, &mut findings, &mut secrets);
         }
+    }
+    let seen = kind == Kind::Helm || ours().next().is_some();
+    if !seen && !findings.iter().any(|finding| finding.rule == "agent-unread") {
+        findings.push(rules::finding("agent-unread", 0, "", "no Agent was found in it", Vec::new()));
     }
     findings.truncate(MOST);
     rights.truncate(MOST);

@@ -2,7 +2,7 @@
 
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
-use crate::settings::bypass::variable;
+use crate::settings::bypass::{names_endpoints, switch, variable};
 
 use super::capabilities::{Feature, Platform, Role};
 
@@ -40,6 +40,13 @@ pub struct Finding {
     pub fix: Vec<Change>,
 }
 
+impl Finding {
+    /// Whether `--fix` mends it: by its changes, or by reading the text without what nobody takes.
+    pub fn is_mendable(&self) -> bool {
+        !self.fix.is_empty() || ["json-comma", "shell-comment"].contains(&self.rule)
+    }
+}
+
 /// A right that is given, and why it is needed; or that none is known.
 #[derive(Debug, Clone)]
 pub struct Right {
@@ -71,6 +78,16 @@ pub struct Variable {
     pub at: String,
 }
 
+impl Variable {
+    /// Whether it decides what is judged, and its value stands elsewhere. Only FIPS asks for a site and endpoints.
+    pub fn is_unread(&self, fips: bool) -> bool {
+        let name = self.name.as_str();
+        let of_fips = name == "DD_SITE" || names_endpoints(name);
+        let decides = name.ends_with("_ENABLED") || name.starts_with("DD_FIPS_") || fips && of_fips;
+        self.value.is_none() && name.starts_with("DD_") && decides
+    }
+}
+
 /// A path of the host in a container.
 #[derive(Debug, Clone)]
 pub struct Mount {
@@ -100,6 +117,10 @@ pub struct Container {
     pub unfiltered: Flag,
     /// The host's control groups; outside Docker always.
     pub host_cgroup: Flag,
+    /// The host's user ids where docker's daemon maps them.
+    pub host_users: Flag,
+    /// What no feature needs, such as devices: each with its place.
+    pub needless: Vec<(String, String)>,
     pub user: Option<(i64, String)>,
     pub mounts: Vec<Mount>,
     pub ports: Vec<i64>,
@@ -119,8 +140,14 @@ impl Container {
         self.variable(name)?.value.as_deref()
     }
 
-    pub fn is_on(&self, name: &str) -> Option<bool> {
-        self.text(name).map(|text| Value::Str(text.into()).as_bool() == Some(true))
+    /// Variables that decide what is judged, and were not read.
+    pub fn unknown(&self, fips: bool) -> impl Iterator<Item = &Variable> {
+        self.variables.iter().filter(move |variable| variable.is_unread(fips))
+    }
+
+    /// Whether a variable's value stands elsewhere, where it was not read.
+    pub fn is_unread(&self, name: &str) -> bool {
+        self.variable(name).is_some_and(|variable| variable.value.is_none())
     }
 }
 
@@ -143,74 +170,73 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// A setting of the Agent, from the variables of its containers, then from files.
-    pub fn setting(&self, path: &str) -> Option<&str> {
-        let name = variable(path);
-        let said = self.containers.iter().filter(|c| c.role.sends()).find_map(|c| c.text(&name));
-        said.or_else(|| self.in_file(path))
-    }
-
     /// What a file says of it.
-    pub fn in_file(&self, path: &str) -> Option<&str> {
+    fn in_file(&self, path: &str) -> Option<&str> {
         self.settings.iter().find(|(known, _)| known == path).map(|(_, value)| value.as_str())
-    }
-
-    pub fn is_on(&self, path: &str) -> Option<bool> {
-        self.setting(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
     }
 
     /// The features that are on.
     pub fn features(&self) -> Vec<Feature> {
-        let on = |path: &str| self.is_on(path) == Some(true);
         let mut features = vec![Feature::Core];
-        if on("logs_enabled") {
+        if self.is_on("logs_enabled") {
             features.push(Feature::Logs);
         }
         let traces = self.containers.iter().any(|container| container.role == Role::Trace);
-        if self.is_on("apm_config.enabled").unwrap_or(traces) || traces {
+        if traces || self.is_on("apm_config.enabled") {
             features.push(Feature::Apm);
         }
         if self.cws() {
             features.push(Feature::Cws);
         }
-        if on("compliance_config.enabled") {
+        if self.is_on("compliance_config.enabled") {
             features.push(Feature::Compliance);
         }
         if self.fips() {
             features.push(Feature::Fips);
         }
-        if on("dogstatsd_origin_detection") {
+        if self.is_on("dogstatsd_origin_detection") {
             features.push(Feature::OriginDetection);
         }
         features
     }
 
-    /// A setting of one container: its variable, and the file where it has none.
+    /// A setting of one container: its variable, and the file where it has none, or an empty one.
     pub fn said<'s>(&'s self, container: &'s Container, path: &str) -> Option<&'s str> {
-        match container.variable(&variable(path)) {
-            Some(variable) => variable.value.as_deref(),
-            None => self.in_file(path),
+        match container.variable(&variable(path)).map(|variable| variable.value.as_deref()) {
+            Some(said) if said != Some("") => said,
+            _ => self.in_file(path),
+        }
+    }
+
+    /// Whether one container has a switch on. None where neither its variable nor the file says so.
+    pub fn switch(&self, container: &Container, path: &str) -> Option<bool> {
+        match container.text(&variable(path)) {
+            Some(text) if !text.is_empty() => Some(switch(text) == Some(true)),
+            _ => self.by_file(path).filter(|_| !container.is_unread(&variable(path))),
         }
     }
 
     /// What a file says of a switch.
-    pub fn by_file(&self, path: &str) -> Option<bool> {
+    fn by_file(&self, path: &str) -> Option<bool> {
         self.in_file(path).map(|text| Value::Str(text.into()).as_bool() == Some(true))
     }
 
     /// Whether a setting is on in any of its containers: each takes its variable, and the file where it has none.
-    fn anywhere(&self, path: &str) -> bool {
-        let (name, by_file) = (variable(path), self.by_file(path) == Some(true));
-        let senders = || self.containers.iter().filter(|container| container.role.sends());
-        senders().any(|container| container.is_on(&name).unwrap_or(by_file))
+    pub fn is_on(&self, path: &str) -> bool {
+        self.containers.iter().any(|container| container.role.sends() && self.switch(container, path) == Some(true))
     }
 
     pub fn cws(&self) -> bool {
-        self.anywhere("runtime_security_config.enabled")
+        self.is_on("runtime_security_config.enabled")
     }
 
     pub fn fips(&self) -> bool {
-        self.anywhere("fips.enabled")
+        self.is_on("fips.enabled")
+    }
+
+    /// Whether a part of the Agent, or its proxy, runs in it.
+    pub fn is_ours(&self) -> bool {
+        self.containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy)
     }
 
     pub fn of(&self, role: Role) -> Option<&Container> {

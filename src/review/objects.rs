@@ -38,6 +38,26 @@ pub fn check(document: &Value, number: usize, pods: &[Standing], found: &mut Vec
                     }
                 }
             }
+            "DatadogAgent" => {
+                let what = format!("{name} is for the operator: the pods that it makes were not judged");
+                found.push(finding("agent-unread", number, format!("{}/kind", object.at), what, Vec::new()));
+                for (key, at) in [("apiKey", "apiSecret"), ("appKey", "appSecret")] {
+                    let credentials = format!("{}/spec/global/credentials", object.at);
+                    let value = object.text(&format!("spec/global/credentials/{key}"));
+                    if let Some(value) = value.filter(|value| super::rights::is_plain(value)) {
+                        secrets.push(Secret::new(value));
+                        let secret = [("secretName", "datadog-secret"), ("keyName", &key.replace("Key", "-key"))];
+                        let secret = secret.map(|(key, value)| (key.to_owned(), Value::Str(value.into())));
+                        let at = format!("{credentials}/{at}");
+                        let fix = vec![
+                            Change::Remove(format!("{credentials}/{key}")),
+                            Change::Put(at, Value::Map(secret.to_vec())),
+                        ];
+                        let what = format!("{name}: {key} stands in the file");
+                        found.push(finding("secret-plain", number, format!("{credentials}/{key}"), what, fix));
+                    }
+                }
+            }
             "Namespace" => {
                 let at = format!("{}/metadata/labels/{}", object.at, token(ENFORCE));
                 let level = document.at(&at).and_then(Value::as_str).unwrap_or("privileged");

@@ -3,7 +3,7 @@
 use super::capabilities::{Feature, Grant, Need, Platform, Role, Row, TABLE, rows_for, same_path};
 use super::mend::Mend;
 use super::model::{Container, Finding, Flag, Mount, Right, Workload};
-use super::read::{image_name, image_tag};
+use super::read::{are_agents, image_name, image_tag};
 use super::rules::finding;
 use crate::config::yaml::Value;
 use crate::config::yaml::places::Change;
@@ -28,7 +28,8 @@ impl Checker<'_> {
 
     fn add(&mut self, id: &str, at: &str, what: String, mut fix: Vec<Change>) {
         // A feature that needs it may be turned on by a variable that was not read.
-        if UNNEEDED.contains(&id) && self.workload().containers.iter().any(|container| !container.unread.is_empty()) {
+        let unread = |c: &Container| !c.unread.is_empty() || c.unknown(false).next().is_some();
+        if UNNEEDED.contains(&id) && self.workload().containers.iter().any(unread) {
             fix.clear();
         }
         self.found.push(finding(id, self.mend.workload.document, at, what, fix));
@@ -41,6 +42,16 @@ impl Checker<'_> {
 
     pub fn check(&mut self) {
         let workload = self.mend.workload;
+        // What may be the Agent is told, and not judged, but for its key.
+        for container in workload.containers.iter().filter(|c| c.role == Role::Other && are_agents(&c.variables)) {
+            let (name, image) = (&container.name, container.image.escape_debug());
+            let what = format!("{name}: it has variables of the Agent, and {image} is no name of its image");
+            self.add("agent-unread", &container.at, what, Vec::new());
+            self.secrets(container);
+        }
+        if !workload.is_ours() {
+            return;
+        }
         self.together(workload);
         if workload.cws() {
             self.cws(workload);
@@ -49,6 +60,10 @@ impl Checker<'_> {
             for (set, at) in &container.unread {
                 let what = format!("{}: variables of {} were not read", container.name, set.escape_debug());
                 self.add("variables-unread", at, what, Vec::new());
+            }
+            for variable in container.unknown(workload.fips()) {
+                let what = format!("{}: the value of {} was not read", container.name, variable.name.escape_debug());
+                self.add("variables-unread", &variable.at, what, Vec::new());
             }
             self.secrets(container);
             self.image(container);
@@ -105,7 +120,7 @@ impl Checker<'_> {
         if workload.platform == Platform::Fargate {
             let less = "runtime_security_config.ebpfless.enabled";
             let container = workload.containers.iter().find(|c| c.role.is_agent());
-            if let Some(container) = container.filter(|_| workload.is_on(less) != Some(true)) {
+            if let Some(container) = container.filter(|_| !workload.is_on(less)) {
                 let fix = self.mend.set(container, "DD_RUNTIME_SECURITY_CONFIG_EBPFLESS_ENABLED", "true");
                 self.add("cws-ebpfless", &anyone, format!("{}: CWS on Fargate uses eBPF", container.name), fix);
             }
@@ -119,15 +134,16 @@ impl Checker<'_> {
             }
             return;
         };
-        let direct = workload.is_on("runtime_security_config.direct_send_from_system_probe") == Some(true);
+        let direct = workload.is_on("runtime_security_config.direct_send_from_system_probe");
         let security = workload.of(Role::Security);
         if pod && probe.role == Role::SystemProbe && security.is_none() && !direct {
             let what = format!("{}: CWS is on, and there is no security-agent", workload.name);
             self.add("cws-security-agent", &anyone, what, Vec::new());
         }
-        let by_file = workload.by_file("runtime_security_config.enabled") == Some(true);
         for container in [Some(probe), security].into_iter().flatten() {
-            if !container.is_on(ENABLED).unwrap_or(by_file) {
+            if workload.switch(container, "runtime_security_config.enabled") != Some(true)
+                && !container.is_unread(ENABLED)
+            {
                 let at = container.variable(ENABLED).map_or(&container.at, |v| &v.at);
                 let fix = self.mend.set(container, ENABLED, "true");
                 self.add(
@@ -187,7 +203,7 @@ impl Checker<'_> {
             (self.workload().fips(), Version::new(7, 41, 0), "FIPS"),
             (self.workload().cws(), Version::new(7, 27, 0), "CWS"),
             (
-                self.workload().is_on("runtime_security_config.network.enabled") == Some(true),
+                self.workload().is_on("runtime_security_config.network.enabled"),
                 Version::new(7, 36, 0),
                 "network events of CWS",
             ),
@@ -228,6 +244,22 @@ impl Checker<'_> {
             let why = "the control groups are the host's, so that containers are told apart";
             let why = self.row(container, Grant::HostCgroup).map_or(why, |row| row.why);
             self.right(&name, at, "the host's control groups".into(), Some(why));
+        }
+        for (what, at) in &container.needless {
+            let fix = vec![Change::Remove(at.clone())];
+            self.add("right-needless", at, format!("{name} has {}", what.escape_debug()), fix);
+        }
+        if let (true, Some(at)) = (container.host_users.on, &container.host_users.at) {
+            let right = "the host's user ids";
+            match self.row(container, Grant::HostPid) {
+                Some(_) => {
+                    self.right(&name, at, right.into(), Some("docker gives the host's process ids only with them"))
+                }
+                None => {
+                    let fix = vec![Change::Remove(at.clone())];
+                    self.add("right-needless", at, format!("{name} has {right}"), fix);
+                }
+            }
         }
         if container.read_only_root == Some(false) && !matches!(container.role, Role::Whole | Role::Init) {
             let at = format!("{}/securityContext/readOnlyRootFilesystem", container.at);

@@ -22,7 +22,7 @@ const fn warning(id: &'static str, help: &'static str) -> Rule {
 }
 
 /// All of them.
-pub const RULES: [Rule; 47] = [
+pub const RULES: [Rule; 49] = [
     error("fips-proxy-missing", "add the fips-proxy container beside the Agent: without it nothing is sent"),
     error("fips-agent-off", "set DD_FIPS_ENABLED=true: the proxy runs, and the Agent sends past it"),
     error("fips-partial", "set DD_FIPS_* on every container of the Agent: one that has none sends past the proxy"),
@@ -39,6 +39,7 @@ pub const RULES: [Rule; 47] = [
     warning("fips-bypass-default", "turn it off by name: it is on by default, and sends to the site directly"),
     warning("fips-ignored", "remove it: the Agent ignores it while it sends through the FIPS proxy"),
     error("fips-image", "use the image without -fips: the FIPS Agent ignores the proxy, or leave the proxy out"),
+    warning("fips-config", "leave it out: with another configuration than the vendor's, compliance is not guaranteed"),
     error("fips-loopback", "let both share a network: the Agent takes only a loopback address for the proxy"),
     error(
         "fips-platform",
@@ -71,6 +72,10 @@ pub const RULES: [Rule; 47] = [
         "use the user that the image has: dd-agent is 100, up to Agent 7.47.0 it was 101; system-probe runs as root",
     ),
     error("secret-plain", "name a secret instead of writing its value, and change the key: who read the file has it"),
+    warning(
+        "agent-unread",
+        "review what the Agent is started from, and give its image a name that says so (agent, datadog): it was not judged",
+    ),
     warning(
         "variables-unread",
         "write the Agent's variables into this file, or review it with the set: what stands elsewhere counts as not set",

@@ -21,26 +21,28 @@ pub(super) enum Now {
     Changed,
 }
 
-/// All contents that the steps know of, and which files were there when the undoing began.
+/// What the steps know of the files, and which files were there when the undoing began.
 pub(super) struct Files {
-    known: HashMap<String, HashSet<String>>,
+    /// Hashes of what any step wrote, by path.
+    written: HashMap<String, HashSet<String>>,
+    /// Hashes of what each step that is still to be undone found, oldest first, by path.
+    found: HashMap<String, Vec<Option<String>>>,
     there: HashSet<String>,
 }
 
 impl Files {
     pub(super) fn read(host: &Host, undos: &[&Undo]) -> Files {
-        let mut files = Files { known: HashMap::new(), there: HashSet::new() };
+        let mut files = Files { written: HashMap::new(), found: HashMap::new(), there: HashSet::new() };
         for undo in undos {
             let (path, written, backup) = match undo {
                 Undo::RestoreFile { path, written, backup, .. } => (path, written, Some(backup)),
                 Undo::RemoveFile { path, written } => (path, written, None),
                 _ => continue,
             };
-            let known = files.known.entry(path.clone()).or_default();
-            known.insert(written.clone());
-            if let Some(Ok(Some(kept))) = backup.map(|backup| host.read(backup)) {
-                known.insert(system::sha256_hex(&kept.bytes));
-            }
+            files.written.entry(path.clone()).or_default().insert(written.clone());
+            let kept = backup.and_then(|backup| host.read(backup).ok().flatten());
+            let found = kept.map(|kept| system::sha256_hex(&kept.bytes));
+            files.found.entry(path.clone()).or_default().push(found);
             if host.meta(path).is_ok_and(|meta| meta.is_some()) {
                 files.there.insert(path.clone());
             }
@@ -52,14 +54,22 @@ impl Files {
         self.there.contains(path)
     }
 
-    pub(super) fn now(&self, host: &Host, path: &str, written: &str, before: Option<&[u8]>) -> Result<Now> {
+    /// To be asked once for each step, youngest first.
+    pub(super) fn now(&mut self, host: &Host, path: &str, written: &str, before: Option<&[u8]>) -> Result<Now> {
+        let older = self.found.get_mut(path).map(|found| {
+            found.pop();
+            &*found
+        });
         let Some(now) = host.read(path)? else { return Ok(Now::Absent) };
         let hash = system::sha256_hex(&now.bytes);
         Ok(if hash == written {
             Now::Written
         } else if before == Some(&now.bytes) {
             Now::Before
-        } else if self.known.get(path).is_some_and(|known| known.contains(&hash)) {
+        } else if older.is_some_and(|older| older.contains(&Some(hash.clone())))
+            || self.written.get(path).is_some_and(|written| written.contains(&hash))
+        {
+            // What only a younger step found is somebody's work between the two.
             Now::Known
         } else {
             Now::Changed

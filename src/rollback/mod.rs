@@ -46,7 +46,7 @@ pub struct Undone {
 impl Undone {
     /// The failure to tell, if there is one: the first, with all of them in its details.
     pub fn error(&self) -> Option<Error> {
-        const AGAIN: &str = "mend what is named above, then run `ddinstall rollback`: it does the rest";
+        const AGAIN: &str = "mend what is named above, then run the same command again: it does the rest";
         let lines = |title: &str, all: &[(String, Error)]| match all.is_empty() {
             true => String::new(),
             false => {

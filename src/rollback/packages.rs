@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Purge, Undoing};
 use crate::desired::{AGENT_UNIT, AGENT_USER, PROXY_UNIT, SATELLITES, package_folders};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::host::users::Users;
 use crate::host::{Attributes, FileKind, Host, Stored};
 use crate::packages::{Change, Installed, Manager, PackageSpec};
@@ -128,13 +128,11 @@ impl Undoing<'_> {
         let specs = [PackageSpec::exactly(name, version)];
         let change = Change { downgrade: true, held: true };
         if let Err(error) = manager.download(self.session, &specs, change) {
-            return match error.kind {
-                Kind::Repository => {
-                    let error = error.hint("install that version yourself if you have its package");
-                    self.out.unavailable.push((format!("{name} {version}"), error));
-                }
-                _ => self.note(&what, Err(error)),
-            };
+            if !error.absent {
+                return self.note(&what, Err(error));
+            }
+            let error = error.hint("install that version yourself if you have its package");
+            return self.out.unavailable.push((format!("{name} {version}"), error));
         }
         // Its scripts set owners and modes of files that are not theirs.
         let before = attributes(host, package_folders(name));

@@ -29,7 +29,7 @@ const fn of_system_probe(path: &'static str) -> Product {
     Product { file: File::SystemProbe, path, on: Default::On }
 }
 
-pub const PRODUCTS: [Product; 12] = [
+pub const PRODUCTS: [Product; 13] = [
     of_agent("agent_telemetry.enabled", Default::On),
     of_agent("container_lifecycle.enabled", Default::WithContainers),
     of_agent("container_image.enabled", Default::WithContainers),
@@ -38,6 +38,8 @@ pub const PRODUCTS: [Product; 12] = [
     of_agent("network_path.connections_monitoring.enabled", Default::Off),
     of_agent("otelcollector.enabled", Default::Off),
     of_agent("private_action_runner.enabled", Default::Off),
+    // The first Agents that had it.
+    of_agent("privateactionrunner.enabled", Default::Off),
     // They send what applications send to the trace agent.
     of_agent("evp_proxy_config.enabled", Default::On),
     of_agent("ol_proxy_config.enabled", Default::On),
@@ -45,9 +47,22 @@ pub const PRODUCTS: [Product; 12] = [
     of_system_probe("runtime_security_config.activity_dump.enabled"),
 ];
 
+/// The addresses of the proxy that the Agent can be told (Agent: `IsLocalAddress`; the proxy binds 127.0.0.1).
+pub const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
+
 /// Whether the last word of a path, or a whole variable, is a list of further endpoints: the Agent sends to them itself.
 pub fn names_endpoints(name: &str) -> bool {
     name.to_ascii_lowercase().ends_with("additional_endpoints")
+}
+
+/// Whether a variable's text turns a switch on or off, as the Agent (and docker) reads it: Go's `ParseBool`. Any other
+/// text, such as `yes`, the Agent takes for off.
+pub fn switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
 }
 
 /// The variable that sets the Agent's setting at a path (Agent: `DD_`, dots as `_`; traces leave out `CONFIG`).
@@ -68,6 +83,10 @@ mod tests {
         assert_eq!(variable("sbom.enabled"), "DD_SBOM_ENABLED");
         assert_eq!(variable("apm_config.additional_endpoints"), "DD_APM_ADDITIONAL_ENDPOINTS");
         assert!(names_endpoints("DD_APM_PROFILING_ADDITIONAL_ENDPOINTS"));
+        assert_eq!(
+            ["true", "T", "0", "False", "yes", "on", "tRUE", ""].map(switch),
+            [Some(true), Some(true), Some(false), Some(false), None, None, None, None]
+        );
         assert!(names_endpoints("orchestrator_additional_endpoints") && !names_endpoints("endpoints"));
     }
 }

@@ -94,7 +94,7 @@ fn products(look: &Look) -> Check {
         "bypass.products",
         "remote configuration, SBOM, container images, network path, telemetry, discovery and activity dumps off",
     );
-    let (mut on, mut unsaid) = (Vec::new(), Vec::new());
+    let (mut on, mut unsaid, mut untold) = (Vec::new(), Vec::new(), Vec::new());
     let containers = || RUNTIMES.iter().any(|socket| matches!(look.host.meta(socket), Ok(Some(_))));
     for product in PRODUCTS {
         let value = match document(current, product.file) {
@@ -106,6 +106,8 @@ fn products(look: &Look) -> Check {
         match value {
             Some(value) if value.as_bool() == Some(true) => on.push(product),
             None if product.on == Default::WithContainers && containers() => unsaid.push(product),
+            // They relay what applications send, which is told as not covered.
+            None if product.on == Default::On && product.path.contains("_proxy_config.") => untold.push(product.path),
             _ => {}
         }
     }
@@ -130,7 +132,11 @@ fn products(look: &Look) -> Check {
         let seen = format!("containers run here, and nothing says that these are off: {seen}");
         return check.warns(seen, hint).because(Cause::UnrelayedProduct, command);
     }
-    check.passes("none")
+    let seen = match untold.is_empty() {
+        true => "none".into(),
+        false => format!("none; on unless turned off, for what applications send: {}", untold.join(", ")),
+    };
+    check.passes(seen)
 }
 
 fn turns_off(desired: &Desired, file: File, at: &str) -> bool {

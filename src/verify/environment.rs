@@ -8,7 +8,7 @@ use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
 use crate::host::units::UnitState;
 
 use crate::host::services::Init;
-use crate::settings::bypass::{PRODUCTS, names_endpoints, variable};
+use crate::settings::bypass::{PRODUCTS, names_endpoints, switch, variable};
 
 use super::{Cause, Check, Look, Mend, agent, container};
 
@@ -34,8 +34,8 @@ fn undoes(name: &str, value: &str) -> bool {
         return false;
     }
     let value = value.trim().trim_matches(['"', '\'']);
-    let on = || matches!(value, "true" | "1" | "t" | "T" | "TRUE" | "True");
-    let off = || matches!(value, "false" | "0" | "f" | "F" | "FALSE" | "False");
+    let on = || switch(value) == Some(true);
+    let off = || switch(value) == Some(false);
     match name {
         // The Agent takes an empty one for none.
         _ if value.is_empty() => false,

@@ -59,11 +59,13 @@ fn what_a_killed_run_was_writing_is_cleared_away() {
     let host = Host::fresh(Suite::Bookworm).boot();
     interrupted(&host, "KILL", "test -e /etc/datadog-agent/datadog.yaml");
     let leftover = "/etc/datadog-agent/.ddinstall-0123456789abcdef-datadog.yaml";
+    host.sh("install -d -m 700 /var/lib/ddinstall/backups/1");
+    host.write("/var/lib/ddinstall/backups/1/.ddinstall-0123456789abcdef-8", "api_key: half", "root:root", 0o600);
     host.write(leftover, "api_key: half", "dd-agent:dd-agent", 0o640);
     host.write("/var/lib/ddinstall/.ddinstall-0123456789abcdef-receipt.json", "{", "root:root", 0o600);
     host.install().exits(0);
     assert!(!host.exists(leftover));
-    assert_eq!(host.sh("ls -A /var/lib/ddinstall | grep '^[.]' || true"), "");
+    assert_eq!(host.sh("find /var/lib/ddinstall -name '.*'"), "");
 }
 
 #[test]

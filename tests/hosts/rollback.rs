@@ -123,6 +123,12 @@ fn a_version_that_is_not_to_be_had_any_more_is_named() {
 pub(super) fn a_version_that_is_gone(suite: Suite) {
     let host = existing(suite, "7.44.1");
     host.asked(&["install", "--upgrade"]).run().exits(0);
+    // One that is not there at present is no reason to forget the run.
+    let away = "cp /etc/hosts /root/hosts && sed -i -E '/(apt|yum|keys)[.]/d' /etc/hosts";
+    host.forget_packages();
+    host.sh(away);
+    rollback(&host).exits(5).says("run the same command again");
+    host.sh("cat /root/hosts > /etc/hosts");
     host.serve(Repo::Old);
     host.forget_packages();
     let run = rollback(&host).exits(5).says("datadog-agent 1:7.44.1-1");
@@ -154,6 +160,33 @@ pub(super) fn work_of_the_operator(suite: Suite) {
         assert!(!host.exists(path), "{path}");
     }
     assert_eq!((host.installed("datadog-agent"), host.installed("datadog-fips-proxy")), (None, None));
+}
+
+/// Neither of the two runs knows the file that is there in the end: it is nobody's but the operator's.
+#[test]
+fn work_between_two_runs_stays_and_is_named() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.sh(&format!("echo '# mine' >> {DATADOG}"));
+    host.asked(&["install", "--env", "prod"]).run().exits(0);
+    let run = uninstall(&host, &[]).exits(0);
+    assert!(run.stdout.contains(&format!("left: {DATADOG} stays")), "{run}");
+    assert!(host.read(DATADOG).contains("# mine") && !host.read(DATADOG).contains("\nenv: prod"), "{run}");
+    nothing_of_ours_is_left(&host);
+}
+
+/// What was not taken back in one go is taken back as a whole, also of several runs.
+#[test]
+fn an_uninstallation_that_failed_is_ended_by_a_rollback_too() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod"]).run().exits(0);
+    something_depends_on_the_agent(&host);
+    uninstall(&host, &[]).exits(6).says("run the same command again");
+    host.sh("dpkg -r site-meta");
+    rollback(&host).exits(0);
+    assert_eq!((host.installed("datadog-agent"), host.installed("datadog-fips-proxy")), (None, None));
+    nothing_of_ours_is_left(&host);
 }
 
 #[test]
@@ -222,11 +255,16 @@ pub(super) fn an_agent_before_us(suite: Suite) {
     nothing_of_ours_is_left(&host);
 }
 
+/// A package of the operator's that is in the way of a removal.
+fn something_depends_on_the_agent(host: &Host) {
+    host.sh("mkdir -p /tmp/meta/DEBIAN && printf 'Package: site-meta\\nVersion: 1\\nArchitecture: all\\nDepends: datadog-agent\\nMaintainer: x <x@example.org>\\nDescription: x\\n' > /tmp/meta/DEBIAN/control && dpkg-deb -b /tmp/meta /tmp/meta.deb && dpkg -i /tmp/meta.deb && rm -r /tmp/meta /tmp/meta.deb");
+}
+
 #[test]
 fn what_depends_on_a_package_is_not_taken_along() {
     let host = Host::fresh(Suite::Bookworm).boot();
     host.install().exits(0);
-    host.sh("mkdir -p /tmp/meta/DEBIAN && printf 'Package: site-meta\\nVersion: 1\\nArchitecture: all\\nDepends: datadog-agent\\nMaintainer: x <x@example.org>\\nDescription: x\\n' > /tmp/meta/DEBIAN/control && dpkg-deb -b /tmp/meta /tmp/meta.deb && dpkg -i /tmp/meta.deb && rm -r /tmp/meta /tmp/meta.deb");
+    something_depends_on_the_agent(&host);
     let run = rollback(&host).exits(6).says("site-meta");
     assert!(host.installed("site-meta").is_some() && host.installed("datadog-agent").is_some(), "{run}");
     host.sh("dpkg -r site-meta");

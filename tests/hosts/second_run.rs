@@ -20,6 +20,34 @@ pub(super) fn a_second_run_is_quiet(suite: Suite) {
     assert!(requests.iter().all(|line| line.contains("agent=\"datadog-agent/")), "{requests:#?}");
 }
 
+/// A host that is as asked for already needs no step; that it was asked is remembered.
+#[test]
+fn what_is_asked_of_a_host_that_is_so_already_is_remembered() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    let set = |path: &str, setting: &str| host.sh(&format!("ddinstall config set {path} {setting} > /dev/null"));
+    // As if somebody had done all of it by hand.
+    host.sh("rm /var/lib/ddinstall/receipt.json");
+    host.install().exits(0).says("Nothing to do");
+    set(DATADOG, "fips.enabled=false");
+    host.verify().exits(9);
+    set(DATADOG, "fips.enabled=true");
+    host.verify().exits(0);
+    host.ddinstall(&["uninstall"]).run().exits(0).says("Nothing to do");
+    assert!(!host.exists("/var/lib/ddinstall"));
+    // And what is off by hand, and is to be so.
+    host.install().exits(0);
+    set(DATADOG, "fips.enabled=false");
+    for path in [SYSPROBE, SECURITY] {
+        set(path, "runtime_security_config.enabled=false");
+    }
+    host.sh("systemctl restart datadog-agent");
+    let off = host.ddinstall(&["install", "--allow-fips-off"]).env("DD_FIPS_MODE", "0");
+    let off = off.env("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "false");
+    off.run().exits(0).says("Nothing to do");
+    host.ddinstall(&["plan"]).run().exits(0).says("Nothing to do");
+}
+
 #[test]
 #[ignore = "another system stands for it; --long runs it"]
 fn a_second_run_is_quiet_on_bullseye() {

@@ -122,6 +122,10 @@ fn what_stands_in_files_of_others_counts() {
     let without_cws = [("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "false")];
     let install = without_cws.iter().fold(host.asked(&["install"]), |run, (name, value)| run.env(name, value));
     install.run().exits(0);
+    let told = host.ddinstall(&["verify", "--details", "--only", "bypass.products"]).run().exits(0);
+    told.says(
+        "none; on unless turned off, for what applications send: evp_proxy_config.enabled, ol_proxy_config.enabled",
+    );
     host.verify().exits(0);
     let write = |path: &str, text: &str| host.write(path, text, "root:dd-agent", 0o640);
     for (path, text, check) in [

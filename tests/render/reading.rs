@@ -96,6 +96,29 @@ fn the_files_word_on_the_proxys_place_counts() {
     assert_eq!(rules("local_address: 10.0.0.5"), [false, true]);
 }
 
+/// A mounted file goes past the proxy as a variable does, in capitals or not.
+#[test]
+fn what_a_mounted_file_sends_past_the_proxy_is_found() {
+    let bypass = |text: &str, volume: &str| {
+        let agent = format!("{}, {{name: DD_FIPS_LOCAL_ADDRESS, value: localhost}}]", ON.trim_end_matches(']'));
+        let text = pod("datadog.yaml", text, volume, &agent, "trace-agent", "");
+        let found = read(&text).findings;
+        found.into_iter().filter(|f| f.rule == "fips-bypass").map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    for (text, what) in [
+        ("additional_endpoints: {\"https://app.datadoghq.com\": [abc]}", "agent: additional_endpoints is set"),
+        ("logs_config: {Additional_Endpoints: [{Host: x}]}", "agent: logs_config.additional_endpoints is set"),
+        ("SBOM: {Enabled: true}", "agent: DD_SBOM_ENABLED is on"),
+    ] {
+        let found = bypass(text, MOUNTED);
+        assert!(matches!(&found[..], [one] if one.starts_with(what)), "{text}: {found:?}");
+        assert!(bypass(text, "").is_empty(), "{text}");
+    }
+    for text in ["additional_endpoints: {}", "logs_config: {additional_endpoints: []}", "sbom: {enabled: false}"] {
+        assert_eq!(bypass(text, MOUNTED), [""; 0], "{text}");
+    }
+}
+
 /// Variables that come in sets: those of the same text count, others are named, and no right is taken away for them.
 #[test]
 fn sets_of_variables_count_where_they_stand_in_the_text() {
@@ -159,6 +182,62 @@ spec:
     ));
 }
 
+/// A value that stands elsewhere counts where it can be read, and is named where it cannot.
+#[test]
+fn a_value_behind_a_reference_counts_or_is_named() {
+    let service = |more: &str| {
+        format!(
+            "services:\n  agent:\n    image: datadog/agent:7\n    environment:\n      DD_FIPS_ENABLED: ${{FIPS:-true}}\n      DD_FIPS_HTTPS: 'false'\n      {more}\n  fips-proxy: {{image: datadog/fips-proxy:1, network_mode: 'service:agent', environment: {{DD_FIPS_LOCAL_ADDRESS: 127.0.0.1}}}}\n"
+        )
+    };
+    let rules = |text: &str, line: usize| -> Vec<&str> {
+        read(text).findings.iter().filter(|finding| finding.line == line).map(|finding| finding.rule).collect()
+    };
+    for (more, rule) in [
+        ("DD_SITE: ${DD_SITE:-datadoghq.com}", "fips-site"),
+        ("DD_SITE: ${DD_SITE}", "variables-unread"),
+        ("DD_SBOM_ENABLED: \"${SBOM:-true}\"", "fips-bypass"),
+        ("DD_SBOM_ENABLED: \"${SBOM?}\"", "variables-unread"),
+        ("DD_ADDITIONAL_ENDPOINTS: $MORE", "fips-bypass"),
+    ] {
+        assert!(rules(&service(more), 7).contains(&rule), "{more}: {:?}", read(&service(more)).findings);
+        assert!(!read(&service(more)).findings.iter().any(|finding| finding.rule == "fips-agent-off"), "{more}");
+    }
+    assert_eq!(rules(&service("DD_SITE: ${DD_SITE:-ddog-gov.com}"), 7), [""; 0]);
+    let unknown = service("DD_SITE: ddog-gov.com").replace("${FIPS:-true}", "${FIPS}");
+    let found = read(&unknown).findings;
+    assert!(!found.iter().any(|finding| finding.rule == "fips-agent-off"), "{found:?}");
+    assert_eq!(rules(&unknown, 5), ["variables-unread"]);
+
+    let pod = |set: &str| {
+        format!(
+            "apiVersion: v1
+kind: ConfigMap
+metadata: {{name: settings}}
+data: {{sbom: 'true', key: 0123456789abcdef0123456789abcdef}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: agent}}
+spec:
+  containers:
+    - name: agent
+      image: datadog/agent:7
+      env:
+        - {{name: DD_FIPS_ENABLED, value: 'true'}}
+        - {{name: DD_SBOM_ENABLED, valueFrom: {{configMapKeyRef: {{name: {set}, key: sbom}}}}}}
+        - {{name: DD_API_KEY, valueFrom: {{configMapKeyRef: {{name: {set}, key: key}}}}}}
+"
+        )
+    };
+    assert_eq!(rules(&pod("settings"), 15), ["fips-bypass"]);
+    assert_eq!(rules(&pod("settings"), 16), ["secret-plain"]);
+    assert_eq!(rules(&pod("others"), 15), ["variables-unread"]);
+    let (after, left) = mended(pod("settings").as_bytes()).unwrap();
+    assert!(!after.contains("configMapKeyRef") && after.contains("key: api-key"), "{after}");
+    assert!(!left.findings.iter().any(|f| ["fips-bypass", "secret-plain"].contains(&f.rule)), "{:?}", left.findings);
+}
+
 /// The same fault twice is mended twice, whichever document it stands in.
 #[test]
 fn each_document_is_mended() {
@@ -178,6 +257,7 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     let list = include_str!("helm-values.txt");
     let marked: Vec<&str> = list.lines().filter_map(|line| line.strip_suffix(" bool on")).collect();
     assert_eq!(marked.len(), 5, "{marked:?}");
+    let enabled = "{enabled: true}";
     let least = "fips: {enabled: true}\ndatadog: {securityAgent: {runtime: {enabled: true}}}\n";
     let places = |text: &str, rule: &str| -> Vec<String> {
         let found = read(text).findings;
@@ -185,7 +265,8 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
     };
     let mut found = places(least, "fips-bypass-default");
     found.sort();
-    let mut expected = marked.clone();
+    // Three have no value, and are turned off by variables.
+    let mut expected = [marked.as_slice(), &["datadog.env"; 3]].concat();
     expected.sort();
     assert_eq!(found, expected);
     for name in marked {
@@ -200,11 +281,100 @@ fn what_the_chart_has_on_by_default_is_asked_for() {
         let cws = ["discovery", "activityDump"].iter().any(|part| name.contains(part));
         assert!(cws || places(&text, "fips-bypass").contains(&name.to_owned()), "{name}: {text}");
     }
+    let file = "agents: {customAgentConfig: {logs_config: {additional_endpoints: [{Host: x}]}}, useConfigMap: ";
+    assert_eq!(places(&format!("fips: {enabled}\n{file}true}}\n"), "fips-bypass"), ["agents.customAgentConfig"]);
+    assert_eq!(places(&format!("fips: {enabled}\n{file}false}}\n"), "fips-bypass"), [""; 0]);
+    // A variable goes before the chart's own default, where the product sends from.
+    for (section, unset) in [("agents: {containers: {traceAgent: ", 4), ("agents: {containers: {agent: ", 5)] {
+        let env = "{env: [{name: DD_EVP_PROXY_CONFIG_ENABLED, value: 'false'}]}";
+        let text = format!("fips: {enabled}\ndatadog: {{containerLifecycle: {enabled}}}\n{section}{env}}}}}\n");
+        let found = places(&text, "fips-bypass-default");
+        assert_eq!(found.len(), unset + 1, "{section}: {found:?}");
+    }
+    let off = "{customAgentConfig: {evp_proxy_config: {enabled: false}, container_lifecycle: {enabled: false}}";
+    let found = places(&format!("fips: {enabled}\nagents: {off}, useConfigMap: true}}\n"), "fips-bypass-default");
+    assert_eq!(found.iter().filter(|at| *at == "datadog.env").count(), 2, "{found:?}");
+    assert!(found.iter().any(|at| at.contains("containerLifecycle")), "{found:?}");
+    let dictionary = "fips: {enabled: true}\ndatadog: {envDict: {DD_CONTAINER_LIFECYCLE_ENABLED: 'false'}}\n";
+    assert!(!places(dictionary, "fips-bypass-default").iter().any(|at| at.contains("Lifecycle")));
     // Either of the two turns it off.
     for off in ["remoteConfiguration: {enabled: false}", "datadog: {remoteConfiguration: {enabled: false}}"] {
         let text = format!("fips: {{enabled: true}}\n{off}\n");
         assert!(!places(&text, "fips-bypass-default").iter().any(|at| at.contains("remote")), "{off}");
     }
+}
+
+/// A part of the Agent is told by its image, and where that has another name by its variables; what cannot be told is said.
+#[test]
+fn no_agent_is_passed_over_in_silence() {
+    let key = "DD_API_KEY: 0123456789abcdef0123456789abcdef";
+    let pod = |kind: &str, name: &str, image: &str, env: &str| {
+        let spec = format!(
+            "{{containers: [{{name: {name}, image: {image}, env: [{env}], securityContext: {{privileged: true}}}}]}}"
+        );
+        let spec = if kind == "Pod" { spec } else { format!("{{template: {{spec: {spec}}}}}") };
+        format!("apiVersion: v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n")
+    };
+    let named = "{name: DD_SITE, value: datadoghq.com}";
+    let task = |environment: &str| {
+        format!(
+            r#"{{"containerDefinitions": [{{"name": "dd", "image": "1.ecr.aws/dd/agent:7", "privileged": true, {environment}}}]}}"#
+        )
+    };
+    let judged = [
+        pod("Rollout", "agent", "datadog/agent:7", ""),
+        pod("Pod", "datadog", "registry.corp/datadog:7.58.0", named),
+        pod("Pod", "dd", "registry.corp/agent:7", named),
+        format!(
+            "services: {{monitoring: {{image: 'registry.corp/datadog:7', privileged: true, environment: {{{key}}}}}}}\n"
+        ),
+        task(r#""secrets": [{"name": "DD_API_KEY", "valueFrom": "x"}]"#),
+    ];
+    for text in judged {
+        let rules: Vec<&str> = read(&text).findings.iter().map(|finding| finding.rule).collect();
+        assert!(rules.contains(&"privileged") && !rules.contains(&"agent-unread"), "{rules:?}\n{text}");
+    }
+    let service = "{name: DD_SERVICE, value: shop}";
+    for (text, what) in [
+        (pod("Pod", "x", "corp/observer:7", named), "x: it has variables of the Agent, and corp/observer:7 is no name"),
+        ("docker run --privileged -e DD_API_KEY \"$IMG\"\n".to_owned(), "container-1: it has variables of the Agent"),
+        (pod("Pod", "dd", "registry.corp/agent:7", &format!("{named}, {service}")), "no Agent was found in it"),
+        (pod("Pod", "x", "corp/shop:7", ""), "no Agent was found in it"),
+        ("services: {}\n".to_owned(), "no Agent was found in it"),
+        (task(r#""environment": []"#), "no Agent was found in it"),
+        (
+            "apiVersion: datadoghq.com/v2alpha1\nkind: DatadogAgent\nmetadata: {name: dd}\nspec: {}\n".to_owned(),
+            "dd is for the operator",
+        ),
+    ] {
+        let found = read(&text).findings;
+        let [finding] = &found[..] else { panic!("{found:?}\n{text}") };
+        assert!(finding.rule == "agent-unread" && finding.what.starts_with(what), "{finding:?}\n{text}");
+    }
+    let operator = format!(
+        "apiVersion: datadoghq.com/v2alpha1\nkind: DatadogAgent\nmetadata: {{name: dd}}\nspec:\n  global:\n    credentials:\n      {}\n",
+        key.replace("DD_API_KEY", "apiKey")
+    );
+    assert!(read(&operator).findings.iter().any(|finding| finding.rule == "secret-plain" && finding.line == 7));
+    let (after, left) = mended(operator.as_bytes()).unwrap();
+    assert!(after.contains("keyName: api-key") && !after.contains("0123"), "{after}");
+    assert_eq!(left.findings.len(), 1, "{:?}", left.findings);
+    let found = read("docker run -e DD_API_KEY=0123456789abcdef0123456789abcdef \"$IMG\"\n").findings;
+    let rules: Vec<&str> = found.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["agent-unread", "secret-plain"]);
+    // It is said, and is no error: in a folder of manifests most hold none.
+    let file = folder("render-none").join("shop.yaml");
+    std::fs::write(&file, pod("Pod", "x", "corp/shop:7", "")).unwrap();
+    let said = run(&["review", file.to_str().unwrap()], &[]);
+    assert_eq!(said.status.code(), Some(0));
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(
+        said.contains("warning: no Agent was found in it [agent-unread]") && !said.contains("nothing found"),
+        "{said}"
+    );
+    let json = run(&["review", "--format", "json", file.to_str().unwrap()], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["files"][0]["findings"][0]["mendable"], false, "{json}");
 }
 
 const PRIVILEGED: &str = "apiVersion: v1
@@ -298,6 +468,25 @@ fn options_of_docker_run_are_split_as_docker_splits_them() {
         "{:?}",
         read(mount).findings
     );
+}
+
+/// Where docker's daemon maps user ids, it gives the host's process ids only together with the host's user ids.
+#[test]
+fn devices_and_the_hosts_names_are_rights() {
+    let needless = |text: &str| named(text, "right-needless");
+    let has = |what: &str| format!("a has {what}");
+    assert_eq!(needless("docker run --name a --userns=host datadog/agent:7\n"), [has("the host's user ids")]);
+    let cws =
+        "docker run --name a --userns=host --pid host -e DD_RUNTIME_SECURITY_CONFIG_ENABLED=true datadog/agent:7\n";
+    assert_eq!(needless(cws), [""; 0]);
+    assert!(read(cws).rights.iter().any(|right| right.right == "the host's user ids"));
+    let inspected = r#"[{"Name": "/a", "Config": {"Image": "datadog/agent:7"}, "HostConfig": {"UTSMode": "host", "UsernsMode": "host",
+        "Devices": [{"PathOnHost": "/dev/sda", "PathInContainer": "/dev/sda"}], "DeviceCgroupRules": ["b 8:* rwm"]}}]"#;
+    let mut found: Vec<String> =
+        read(inspected).findings.into_iter().filter(|f| f.rule == "right-needless").map(|f| f.what).collect();
+    found.sort();
+    let all = ["the UTS namespace of the host", "the device /dev/sda", "the devices b 8:* rwm", "the host's user ids"];
+    assert_eq!(found, all.map(has));
 }
 
 #[test]

@@ -292,13 +292,16 @@ fn failed_download(session: Session, output: &Output) -> Error {
         plain(Kind::Prerequisite, "there is not enough room for the download")
             .hint("make room in /var/cache/apt/archives, then run again")
     } else if text.contains("Version '") && text.contains("was not found") {
-        plain(Kind::Repository, "the repository serves an older index than the one that apt has read here before").hint(
-            "a mirror was put back to an older state, or somebody replays an old index: use one that is up to date",
-        )
+        plain(Kind::Repository, "the repository serves an older index than the one that apt has read here before")
+            .hint(
+                "a mirror was put back to an older state, or somebody replays an old index: use one that is up to date",
+            )
+            .absent()
     } else if text.contains("Unable to locate package") || text.contains("no installation candidate") {
         let apt = text.lines().find_map(|l| l.strip_prefix("E: "));
         let what = format!("a package is not to be had: {}", apt.unwrap_or_default());
-        Error::new(Kind::Repository, what).hint("check its version, and the repository's URL, suite and component")
+        let hint = "check its version, and the repository's URL, suite and component";
+        Error::new(Kind::Repository, what).hint(hint).absent()
     } else if text.contains("unmet dependencies") || text.contains("held broken packages") {
         plain(Kind::PackageManager, "the packages cannot be installed: something that they depend on is missing").hint(
             "see what apt says above; a package on hold or a missing source of the distribution is the usual cause",

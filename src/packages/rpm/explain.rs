@@ -69,9 +69,11 @@ pub fn download(session: Session, output: &Output) -> Error {
     } else if let Some(error) = repository(&text, "a repository") {
         error
     } else if has(&["No match for argument", "Unable to find a match", "No package ", "not found in package names"]) {
-        Error::new(Kind::Repository, "the repository does not have the version any more that it had a moment ago").hint(
-            "a mirror was put back to an older state, or somebody replays an old index: use one that is up to date",
-        )
+        Error::new(Kind::Repository, "the repository does not have the version any more that it had a moment ago")
+            .hint(
+                "a mirror was put back to an older state, or somebody replays an old index: use one that is up to date",
+            )
+            .absent()
     } else {
         Error::new(Kind::PackageManager, "the packages could not be downloaded")
     };

@@ -13,12 +13,12 @@ pub fn workload(document: &Value, number: usize) -> Option<Workload> {
     services.retain(|(_, service)| matches!(service.value, Value::Map(_)));
     let mut containers: Vec<Container> = services.iter().map(|(name, service)| container(name, service)).collect();
     whole(&mut containers);
-    let agent = containers.iter().position(|container| container.role.sends())?;
-    let service = &services[agent].1;
+    let agent = containers.iter().position(|container| container.role.sends()).unwrap_or_default();
+    let (name, service) = services.get(agent)?;
     Some(Workload {
         document: number,
         platform: Platform::Docker,
-        name: format!("service {}", services[agent].0),
+        name: format!("service {name}"),
         namespace: None,
         at: service.at.clone(),
         host_pid: service.says("pid", "host"),
@@ -43,8 +43,9 @@ fn container(name: &str, place: &Place) -> Container {
         // The first of a range stands for all.
         other => written(other).rsplit(':').next()?.split(['/', '-']).next()?.parse().ok(),
     };
-    let role = match role(image, name, "") {
-        Role::Other => role(image, called, ""),
+    let variables = variables(place);
+    let role = match role(image, name, "", &variables) {
+        Role::Other => role(image, called, "", &variables),
         role => role,
     };
     Container {
@@ -52,13 +53,15 @@ fn container(name: &str, place: &Place) -> Container {
         role,
         image: image.to_owned(),
         at: place.at.clone(),
-        variables: variables(place),
+        variables,
         unread: files(place),
         capabilities: place.texts("cap_add").into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: place.flag("privileged"),
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
         unfiltered: option(["seccomp:unconfined", "seccomp=unconfined"]),
         host_cgroup: place.says("cgroup", "host"),
+        host_users: place.says("userns_mode", "host"),
+        needless: needless(place),
         user: place.int("user"),
         mounts: place.items("volumes").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(port).collect(),
@@ -71,7 +74,7 @@ fn container(name: &str, place: &Place) -> Container {
 fn variables(place: &Place) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for (name, value) in place.entries("environment") {
-        let text = (*value.value != Value::Null).then(|| written(value.value)).filter(|text| !is_reference(text));
+        let text = (*value.value != Value::Null).then(|| written(value.value)).and_then(|text| known(&text));
         found.push(Variable { name: name.to_owned(), value: text, mistyped: false, inherited: false, at: value.at });
     }
     for item in place.items("environment") {
@@ -80,7 +83,7 @@ fn variables(place: &Place) -> Vec<Variable> {
             Some((name, value)) => (name, Some(value)),
             None => (text.as_str(), None),
         };
-        let value = value.filter(|text| !is_reference(text)).map(str::to_owned);
+        let value = value.and_then(known);
         found.push(Variable { name: name.to_owned(), value, mistyped: false, inherited: false, at: item.at });
     }
     found
@@ -94,9 +97,24 @@ fn files(place: &Place) -> Vec<(String, String)> {
     all.iter().filter_map(|file| Some((name(file)?, file.at.clone()))).collect()
 }
 
-/// `$NAME` or `${NAME…}`: Compose takes it from the caller's environment.
-fn is_reference(text: &str) -> bool {
-    text.starts_with('$') && !text.starts_with("$$")
+/// A variable's value. None where it begins with one of the caller's environment (`$NAME`, `${NAME}`) that has no default.
+fn known(text: &str) -> Option<String> {
+    let text = resolved(text);
+    (!text.starts_with('$') || text.starts_with("$$")).then_some(text)
+}
+
+/// Devices of the host, and its UTS namespace.
+fn needless(place: &Place) -> Vec<(String, String)> {
+    let device = |device: &Place| {
+        let name = device.text("source").map_or_else(|| written(device.value), str::to_owned);
+        (format!("the device {name}"), device.at.clone())
+    };
+    let mut found: Vec<(String, String)> = place.items("devices").iter().map(device).collect();
+    let rules = place.texts("device_cgroup_rules").into_iter();
+    found.extend(rules.map(|(rule, at)| (format!("the devices {rule}"), at)));
+    let name = place.says("uts", "host");
+    found.extend(name.at.filter(|_| name.on).map(|at| ("the UTS namespace of the host".to_owned(), at)));
+    found
 }
 
 fn mount(place: &Place) -> Option<Mount> {
@@ -131,13 +149,13 @@ pub fn parts(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A path with what stands for a variable at its beginning where it is not set: `${NAME:-/path}/x` is `/path/x`.
-fn resolved(host: &str) -> String {
-    let variable = host.strip_prefix("${").and_then(|rest| rest.split_once('}'));
+/// A text with what stands for a variable at its beginning where it is not set: `${NAME:-/path}/x` is `/path/x`.
+fn resolved(text: &str) -> String {
+    let variable = text.strip_prefix("${").and_then(|rest| rest.split_once('}'));
     let default = variable.and_then(|(inside, rest)| {
         let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
         let (_, inside) = inside.split_at(end);
         Some((inside.strip_prefix(":-").or_else(|| inside.strip_prefix('-'))?, rest))
     });
-    default.map_or(host.to_owned(), |(default, rest)| format!("{default}{rest}"))
+    default.map_or(text.to_owned(), |(default, rest)| format!("{default}{rest}"))
 }

@@ -7,7 +7,7 @@ use super::super::model::{Container, Flag, Mount, Variable, Workload};
 use super::{Place, capability, role, whole};
 
 /// The task of a document; `aws ecs describe-task-definition` wraps it.
-pub fn workload(document: &Value, number: usize) -> Option<Workload> {
+pub fn workload(document: &Value, number: usize) -> Workload {
     let root = Place::root(document);
     let task = root.get("taskDefinition").unwrap_or(root);
     let platform = match task.get("AWSEBDockerrunVersion") {
@@ -18,15 +18,12 @@ pub fn workload(document: &Value, number: usize) -> Option<Workload> {
     let mut containers: Vec<Container> =
         task.items("containerDefinitions").iter().map(|place| container(&task, place)).collect();
     whole(&mut containers);
-    if !containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy) {
-        return None;
-    }
     let mode = task.text("networkMode").unwrap_or("bridge");
     let name = match platform {
         Platform::Beanstalk => "Dockerrun.aws.json".to_owned(),
         _ => format!("task {}", task.text("family").unwrap_or("without a family")),
     };
-    Some(Workload {
+    Workload {
         document: number,
         platform,
         name,
@@ -38,21 +35,21 @@ pub fn workload(document: &Value, number: usize) -> Option<Workload> {
         at: task.at,
         containers,
         settings: Vec::new(),
-    })
+    }
 }
 
 fn container(task: &Place, place: &Place) -> Container {
     let (name, image) = (place.text("name").unwrap_or(""), place.text("image").unwrap_or(""));
-    let role = match role(image, name, "") {
-        Role::Agent if name.starts_with("init") => Role::Init,
-        role => role,
-    };
     let mut variables = place.variables("environment");
     let secret = |secret: &Place| {
         let name = secret.text("name")?.to_owned();
         Some(Variable { name, value: None, mistyped: false, inherited: false, at: secret.at.clone() })
     };
     variables.extend(place.items("secrets").iter().filter_map(secret));
+    let role = match role(image, name, "", &variables) {
+        Role::Agent if name.starts_with("init") => Role::Init,
+        role => role,
+    };
     let volumes = task.items("volumes");
     let mount = |mount: &Place| {
         let volume = volumes.iter().find(|volume| volume.text("name") == mount.text("sourceVolume"))?;
@@ -70,6 +67,9 @@ fn container(task: &Place, place: &Place) -> Container {
         let found = options.iter().find(|(text, _)| words.contains(&text.as_str()));
         Flag { on: found.is_some(), at: found.map(|(_, at)| at.clone()) }
     };
+    let devices = place.items("linuxParameters/devices");
+    let device =
+        |device: &Place| (format!("the device {}", device.text("hostPath").unwrap_or_default()), device.at.clone());
     let capabilities = place.texts("linuxParameters/capabilities/add");
     Container {
         name: name.to_owned(),
@@ -83,6 +83,8 @@ fn container(task: &Place, place: &Place) -> Container {
         unconfined: option(["apparmor:unconfined", "apparmor=unconfined"]),
         unfiltered: option(["seccomp:unconfined", "seccomp=unconfined"]),
         host_cgroup: Flag { on: true, at: None },
+        host_users: Flag::default(),
+        needless: devices.iter().map(device).collect(),
         user: place.int("user"),
         mounts: place.items("mountPoints").iter().filter_map(mount).collect(),
         ports: place

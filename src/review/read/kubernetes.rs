@@ -3,22 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::yaml::{self, Value};
+use crate::settings::bypass::names_endpoints;
 
 use super::super::capabilities::{Platform, Role};
 use super::super::model::{Container, Flag, Mount, Variable, Workload};
 use super::{Place, capability, role, whole, written};
 
-/// Where the pod of an object stands.
-const PODS: [(&str, &str); 8] = [
-    ("Pod", "spec"),
-    ("DaemonSet", "spec/template/spec"),
-    ("Deployment", "spec/template/spec"),
-    ("StatefulSet", "spec/template/spec"),
-    ("ReplicaSet", "spec/template/spec"),
-    ("ReplicationController", "spec/template/spec"),
-    ("Job", "spec/template/spec"),
-    ("CronJob", "spec/jobTemplate/spec/template/spec"),
-];
+/// Where the pod of an object stands: of a DaemonSet and all that has a template as it has, a CronJob, a PodTemplate and a
+/// Pod. Kinds are not asked for, since a cluster may have its own.
+const PODS: [&str; 4] = ["spec/template/spec", "spec/jobTemplate/spec/template/spec", "template/spec", "spec"];
 
 /// Kind and name of an object.
 type Named = (&'static str, String);
@@ -42,29 +35,27 @@ pub fn objects(document: &Value) -> Vec<Place<'_>> {
     }
 }
 
-/// The pods with a part of the Agent in a document.
+/// The pods of a document.
 pub fn workloads(document: &Value, number: usize, sets: &Sets) -> Vec<Workload> {
     objects(document).iter().filter_map(|object| workload(object, number, sets)).collect()
 }
 
 fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     let kind = object.text("kind")?;
-    let (_, path) = PODS.iter().find(|(known, _)| *known == kind)?;
-    let pod = object.get(path)?;
+    let (path, pod) = PODS.iter().find_map(|path| {
+        let pod = object.get(path)?;
+        pod.get("containers").is_some().then_some((path, pod))
+    })?;
     let read = |list: &str, init| -> Vec<Container> {
         let containers = pod.items(list);
-        let container = |place: &Place| Container {
-            variables: [inherited(place, sets), place.variables("env")].concat(),
-            unread: unread(place, sets),
-            ..container(object, &pod, place, path, init)
+        let container = |place: &Place| {
+            let variables = [inherited(place, sets), own(place, sets)].concat();
+            Container { unread: unread(place, sets), ..container(object, &pod, place, variables, path, init) }
         };
         containers.iter().map(container).collect()
     };
     let mut containers = [read("initContainers", true), read("containers", false)].concat();
     whole(&mut containers);
-    if !containers.iter().any(|container| container.role.sends() || container.role == Role::Proxy) {
-        return None;
-    }
     let name = object.text("metadata/name").unwrap_or("without a name");
     let mut sources = pod.items("volumes");
     sources.extend(pod.items("volumes").iter().flat_map(|volume| volume.items("projected/sources")));
@@ -84,11 +75,18 @@ fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     })
 }
 
-fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool) -> Container {
+fn container(
+    object: &Place,
+    pod: &Place,
+    place: &Place,
+    variables: Vec<Variable>,
+    path: &str,
+    init: bool,
+) -> Container {
     let (name, image) = (place.text("name").unwrap_or(""), place.text("image").unwrap_or(""));
     let command: Vec<String> =
         place.items("command").iter().chain(&place.items("args")).map(|word| written(word.value)).collect();
-    let role = match role(image, name, &command.join(" ")) {
+    let role = match role(image, name, &command.join(" "), &variables) {
         Role::Other => Role::Other,
         _ if init => Role::Init,
         role => role,
@@ -124,13 +122,15 @@ fn container(object: &Place, pod: &Place, place: &Place, path: &str, init: bool)
         role,
         image: image.to_owned(),
         at: place.at.clone(),
-        variables: Vec::new(),
+        variables,
         unread: Vec::new(),
         capabilities: capabilities.into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: context.flag("privileged"),
         unconfined,
         unfiltered: profile("seccompProfile"),
         host_cgroup: Flag { on: true, at: None },
+        host_users: Flag::default(),
+        needless: Vec::new(),
         user: context.int("runAsUser").or_else(|| pod.int("securityContext/runAsUser")),
         mounts: place.items("volumeMounts").iter().filter_map(mount).collect(),
         ports: place.items("ports").iter().filter_map(|port| port.int("containerPort")).map(|(n, _)| n).collect(),
@@ -161,6 +161,19 @@ fn inherited(place: &Place, sets: &Sets) -> Vec<Variable> {
         found.extend(sets.variables.get(&key).into_iter().flatten().map(variable));
     }
     found
+}
+
+/// A container's own variables. One that is taken from a ConfigMap of the text has the value that stands there.
+fn own(place: &Place, sets: &Sets) -> Vec<Variable> {
+    let mut variables = place.variables("env");
+    for (variable, item) in variables.iter_mut().zip(place.items("env").iter().filter(|i| i.text("name").is_some())) {
+        let Some(source) = item.get("valueFrom/configMapKeyRef") else { continue };
+        let name = source.text("name").unwrap_or_default().to_owned();
+        let set = sets.variables.get(&("ConfigMap", name)).into_iter().flatten();
+        let key = source.text("key");
+        variable.value = set.filter(|(name, _)| Some(name.as_str()) == key).find_map(|(_, value)| value.clone());
+    }
+    variables
 }
 
 fn unread(place: &Place, sets: &Sets) -> Vec<(String, String)> {
@@ -198,11 +211,19 @@ pub fn sets(document: &Value, into: &mut Sets) {
     }
 }
 
-fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
+/// What one of the Agent's files says, as `path` to text. The Agent knows no capitals in its paths.
+pub fn flatten(path: &str, value: &Value, into: &mut Vec<(String, String)>) {
     match value {
+        // Of endpoints it is enough that there are some.
+        Value::Map(_) | Value::Seq(_) if names_endpoints(path) => {
+            if !value.entries().is_empty() || !value.items().is_empty() {
+                into.push((path.to_owned(), String::new()));
+            }
+        }
         Value::Map(entries) => {
             for (key, value) in entries {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let key = key.to_ascii_lowercase();
+                let path = if path.is_empty() { key } else { format!("{path}.{key}") };
                 flatten(&path, value, into);
             }
         }

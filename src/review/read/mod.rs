@@ -117,8 +117,18 @@ pub fn image_tag(image: &str) -> Option<&str> {
     image.rsplit('/').next().unwrap_or(image).split_once(':').map(|(_, tag)| tag)
 }
 
-/// What a container runs, by its image, its name and its command.
-pub fn role(image: &str, name: &str, command: &str) -> Role {
+/// Variables of the Agent, and those of who sends to one: an application may have a key of its own.
+const AGENTS: [&str; 3] = ["DD_API_KEY", "DD_SITE", "DD_FIPS_ENABLED"];
+const APPLICATIONS: [&str; 4] = ["DD_SERVICE", "DD_AGENT_HOST", "DD_TRACE_AGENT_URL", "DD_DOGSTATSD_URL"];
+
+/// Whether these are the Agent's, and no application's.
+pub fn are_agents(variables: &[Variable]) -> bool {
+    let has = |names: &[&str]| variables.iter().any(|variable| names.contains(&variable.name.as_str()));
+    has(&AGENTS) && !has(&APPLICATIONS)
+}
+
+/// What a container runs, by its image, its name, its command and its variables.
+pub fn role(image: &str, name: &str, command: &str, variables: &[Variable]) -> Role {
     let base = image_name(image);
     if base.contains("fips-proxy") {
         return Role::Proxy;
@@ -133,7 +143,9 @@ pub fn role(image: &str, name: &str, command: &str) -> Role {
         ("process-agent", Role::Process),
     ];
     let named = name.contains("agent") || name == "system-probe";
-    let ours = base.contains("agent") && (image.contains("datadog") || named) || base.contains("datadog") && named;
+    let ours = base.contains("agent") && (image.contains("datadog") || named)
+        || base.contains("datadog") && named
+        || (base.contains("agent") || base == "datadog") && are_agents(variables);
     match parts.iter().find(|(part, _)| name == *part || command.contains(part)) {
         _ if !ours => Role::Other,
         Some((_, role)) => *role,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::config::yaml::Refusal;
+use crate::settings::bypass::switch;
 
 /// Options that take no value.
 const SWITCHES: [&str; 15] = [
@@ -146,13 +147,8 @@ pub fn volume(mount: &str) -> Option<String> {
         return None;
     }
     let (host, path) = (get(&["source", "src"])?, get(&["target", "destination", "dst"])?);
-    let mode = get(&["readonly", "ro"]).filter(|value| !is_off(value)).map(|_| "ro");
+    let mode = get(&["readonly", "ro"]).filter(|value| switch(value) != Some(false)).map(|_| "ro");
     let options: Vec<&str> = mode.into_iter().chain(get(&["bind-propagation"])).collect();
     let colon = if options.is_empty() { "" } else { ":" };
     Some(format!("{host}:{path}{colon}{}", options.join(",")))
-}
-
-/// Whether a switch's value turns it off.
-pub fn is_off(value: &str) -> bool {
-    ["false", "False", "FALSE", "f", "F", "0"].contains(&value)
 }

@@ -6,8 +6,9 @@ use std::ops::Range;
 use crate::config::templates::shell as quoted;
 use crate::config::yaml::places::{Change, apply, token};
 use crate::config::yaml::{Refusal, Value};
+use crate::settings::bypass::switch;
 
-use super::options::{Given, Word, given, is_off, volume};
+use super::options::{Given, Word, given, volume};
 use super::{Place, written};
 
 /// A value of the made-up Compose file, and where it stands.
@@ -29,7 +30,7 @@ pub struct Made {
 }
 
 /// Options of `docker run`, and keys of Compose: a list or a value.
-const OPTIONS: [(&str, &str, bool); 13] = [
+const OPTIONS: [(&str, &str, bool); 17] = [
     ("cap-add", "cap_add", true),
     ("cap-drop", "cap_drop", true),
     ("volume", "volumes", true),
@@ -37,6 +38,10 @@ const OPTIONS: [(&str, &str, bool); 13] = [
     ("security-opt", "security_opt", true),
     ("publish", "ports", true),
     ("env-file", "env_file", true),
+    ("device", "devices", true),
+    ("device-cgroup-rule", "device_cgroup_rules", true),
+    ("userns", "userns_mode", false),
+    ("uts", "uts", false),
     ("pid", "pid", false),
     ("ipc", "ipc", false),
     ("cgroupns", "cgroup", false),
@@ -89,7 +94,7 @@ impl Made {
         for Given { name, value, range } in options {
             let value = match (name, value) {
                 ("privileged" | "read-only", value) => {
-                    let on = !value.is_some_and(|value| is_off(&value));
+                    let on = value.as_deref().and_then(switch) != Some(false);
                     self.put(format!("{service}/{}", name.replace('-', "_")), Value::Bool(on), text, range);
                     continue;
                 }
@@ -304,6 +309,8 @@ pub fn inspected(document: &Value, line: impl Fn(&str) -> usize) -> Made {
         for (from, key) in [
             ("Config/Image", "image"),
             ("Config/User", "user"),
+            ("HostConfig/UsernsMode", "userns_mode"),
+            ("HostConfig/UTSMode", "uts"),
             ("HostConfig/PidMode", "pid"),
             ("HostConfig/IpcMode", "ipc"),
             ("HostConfig/CgroupnsMode", "cgroup"),
@@ -322,12 +329,15 @@ pub fn inspected(document: &Value, line: impl Fn(&str) -> usize) -> Made {
         let mut lists: Vec<(&str, Vec<(String, String)>)> = vec![
             ("cap_add", place.texts("HostConfig/CapAdd")),
             ("security_opt", place.texts("HostConfig/SecurityOpt")),
+            ("device_cgroup_rules", place.texts("HostConfig/DeviceCgroupRules")),
         ];
         let mount = |mount: &Place| {
             let mode = if mount.flag("RW").on { "rw" } else { "ro" };
             let host = mount.text("Source").filter(|_| mount.text("Type") != Some("volume"))?;
             Some((format!("{host}:{}:{mode}", mount.text("Destination")?), mount.at.clone()))
         };
+        let device = |device: &Place| Some((device.text("PathOnHost")?.to_owned(), device.at.clone()));
+        lists.push(("devices", place.items("HostConfig/Devices").iter().filter_map(device).collect()));
         lists.push(("volumes", place.items("Mounts").iter().filter_map(mount).collect()));
         for (key, items) in lists {
             for (n, (text, at)) in items.iter().enumerate() {

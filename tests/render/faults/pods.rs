@@ -7,6 +7,61 @@ use super::Plant::{After, All, Cut, In, To};
 
 const ENV: &str = "            - {name: DD_HEALTH_PORT, value: \"5555\"} # for the probes below\n";
 pub const FAULTS: &[Fault] = &[
+    // One container's word does not hide another's.
+    (
+        "on-where-it-counts",
+        Kubernetes,
+        &[
+            After(ENV, "            - {name: DD_DISCOVERY_ENABLED, value: \"false\"}\n"),
+            To(
+                "- name: DD_DISCOVERY_ENABLED\n              value: \"false\"",
+                "- name: DD_DISCOVERY_ENABLED\n              value: \"true\"",
+            ),
+        ],
+        "fips-bypass",
+        "- name: DD_DISCOVERY_ENABLED",
+    ),
+    (
+        "on-in-another-process",
+        Kubernetes,
+        &[
+            After(ENV, "            - {name: DD_EVP_PROXY_CONFIG_ENABLED, value: \"false\"}\n"),
+            To(
+                "- name: DD_EVP_PROXY_CONFIG_ENABLED\n              value: \"false\"",
+                "- name: DD_EVP_PROXY_CONFIG_ENABLED\n              value: \"true\"",
+            ),
+        ],
+        "fips-bypass",
+        "- name: DD_EVP_PROXY_CONFIG_ENABLED",
+    ),
+    (
+        "on-where-it-does-nothing",
+        Kubernetes,
+        &[After(ENV, "            - {name: DD_DISCOVERY_ENABLED, value: \"true\"}\n")],
+        "fips-bypass",
+        "{name: DD_DISCOVERY_ENABLED",
+    ),
+    (
+        "off-by-an-empty-variable",
+        Kubernetes,
+        &[To(
+            "- name: DD_AGENT_TELEMETRY_ENABLED\n              value: \"false\"",
+            "- name: DD_AGENT_TELEMETRY_ENABLED\n              value: \"\"",
+        )],
+        "fips-bypass-default",
+        "- name: DD_AGENT_TELEMETRY_ENABLED",
+    ),
+    // What the Agent takes for off.
+    (
+        "no-word-of-the-agents",
+        Kubernetes,
+        &[To(
+            "- name: DD_FIPS_ENABLED\n              value: \"true\"",
+            "- name: DD_FIPS_ENABLED\n              value: \"yes\"",
+        )],
+        "fips-partial",
+        "- name: DD_FIPS_ENABLED",
+    ),
     // FIPS, in pods.
     (
         "https",
