@@ -1,5 +1,6 @@
 //! YAML values as the Agent reads them, and what a plain scalar means. No files and no edits here.
 
+use crate::settings::bypass::switch;
 use crate::types::YamlPath;
 
 use super::{Parsed, Refusal};
@@ -101,14 +102,12 @@ impl Value {
         }
     }
 
-    /// Whether the Agent, which casts what it reads (Go: `strconv.ParseBool`, `ParseInt`), takes this for `wanted`. A word
+    /// Whether the Agent, which casts what it reads (see [`switch`]; Go's `ParseInt`), takes this for `wanted`. A word
     /// such as `no` is off to it with quotes and without them; `yes` is on without them only, and is not taken for on.
     pub fn is_to_the_agent(&self, wanted: &Value) -> bool {
         match (self, wanted) {
-            (Value::Str(text), Value::Bool(on)) => match text.as_str() {
-                "1" | "t" | "T" | "true" | "True" | "TRUE" => *on,
-                _ => self.as_bool() == Some(false) && !on,
-            },
+            (Value::Str(text), Value::Bool(true)) => switch(text) == Some(true),
+            (Value::Str(_), Value::Bool(false)) => self.as_bool() == Some(false),
             (Value::Int(number), Value::Bool(on)) => (*number != 0) == *on,
             (Value::Str(text), Value::Int(number)) => *text == number.to_string(),
             _ => self == wanted,
