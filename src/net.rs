@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 
 pub use credentials::Credentials;
-pub use route::{Proxies, Way};
+pub use route::{Proxies, Way, in_query, no_variable};
 
 /// The size limit for signing keys and other small files, in bytes.
 pub const SMALL: usize = 1 << 20;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hint::black_box;
 
 /// Words in a key of a configuration file that make its value a secret.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 16] = [
     "api_key",
     "apikey",
     "app_key",
@@ -14,6 +14,12 @@ const WORDS: [&str; 11] = [
     "token",
     "secret",
     "private_key",
+    // SNMP, in both spellings.
+    "auth_key",
+    "authkey",
+    "priv_key",
+    "privkey",
+    "passphrase",
     "community_string",
     "credential",
 ];
@@ -21,8 +27,8 @@ const WORDS: [&str; 11] = [
 /// Whether the value of a key of this name is a secret.
 pub fn is_named_by(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    // `secret_backend_command` and its relatives say where secrets are, and hold none.
-    !key.starts_with("secret_") && WORDS.iter().any(|word| key.contains(word))
+    // `secret_backend_command` and its relatives say where secrets are, and hold none. None of them is a key.
+    (!key.starts_with("secret_") || key.ends_with("_key")) && WORDS.iter().any(|word| key.contains(word))
 }
 
 /// An API key or another secret. Reading it takes a call that can be searched for.
@@ -136,6 +142,18 @@ mod tests {
             ("ENC[x", None),
         ] {
             assert_eq!(handle(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn names_tell_secrets_from_what_is_about_them() {
+        for name in ["api_key", "authKey", "privKey", "auth_key", "priv_key", "keyPassphrase", "secret_access_key"] {
+            assert!(is_named_by(name), "{name}");
+        }
+        for name in
+            ["secret_backend_command", "secret_refresh_interval", "authProtocol", "privProtocol", "access_key_id"]
+        {
+            assert!(!is_named_by(name), "{name}");
         }
     }
 

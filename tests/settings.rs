@@ -407,6 +407,7 @@ fn no_setting_of_the_official_script_is_missing() {
         "DD_AGENT_MINOR_VERSION",
         "DD_AGENT_DIST_CHANNEL",
         "DD_INSTRUMENTATION_TELEMETRY_ENABLED",
+        "DD_NO_SECURITY_AGENT_INSTALL",
         "DD_APM_INSTRUMENTATION_ENABLED",
         "DD_APM_INSTRUMENTATION_LIBRARIES",
         "TESTING_APT_URL",

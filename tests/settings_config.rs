@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -55,6 +56,8 @@ fn values_are_yaml_and_comments_survive() {
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o604)).expect("chmod");
     let output = file.config("set", &["a.b=on", "c=[x, '0123']", "d.e={f: null}"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("note: a.b: `on` is a text, and no switch to the Agent"), "{}", said(&output));
+    assert!(!said(&file.config("set", &["a.b='on'", "--dry-run"])).contains("note:"));
     let text = file.text();
     let data: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
     let expected: serde_yaml::Value =
@@ -274,4 +277,72 @@ print(json.dumps([validator.is_valid(document) for document in documents]))
         });
         assert_eq!((request.is_ok(), verdict), (*expected, *expected), "{text}");
     }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let file = Scratch::new("a: 1\n");
+    let path = file.path().to_str().expect("UTF-8").to_owned();
+    let into = |args: &[&str], out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        command.args(args).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped());
+        command.output().expect("ddinstall")
+    };
+    for args in [
+        &["settings"][..],
+        &["settings", "--format", "json"],
+        &["config", "get", &path, "a"],
+        &["render", "kubernetes"],
+        &["verify", "--list"],
+        &["support"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let output = into(args, full.into());
+        assert_eq!(output.status.code(), Some(4), "{args:?}\n{}", said(&output));
+        assert!(said(&output).contains("cannot write standard output: No space left"), "{args:?}\n{}", said(&output));
+    }
+    // The command's own failure counts for more, and a reader that went away is none.
+    fs::write(file.path(), "services:\n  agent:\n    image: gcr.io/datadoghq/agent:7\n    privileged: true\n")
+        .expect("a.yaml");
+    let own = run(&["review", &path]).status.code();
+    assert_eq!(own, Some(9));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    assert_eq!(into(&["review", &path], full.into()).status.code(), own);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = into(&["settings"], writer.into());
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+}
+
+/// A process that may leave a core file shows its environment to its own user; one that may not, to root alone.
+#[test]
+fn no_core_file_is_left_of_what_holds_a_key() {
+    let file = Scratch::new("a: 1\n");
+    let program = file.folder.path().join("ddinstall");
+    fs::copy(env!("CARGO_BIN_EXE_ddinstall"), &program).expect("a copy");
+    fs::set_permissions(file.folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let owner = |program: &std::path::Path, args: &[&str]| {
+        let mut command = Command::new(program);
+        // Only root can be another user.
+        if fs::metadata("/proc/self").expect("/proc").uid() == 0 {
+            command.uid(65534).gid(65534);
+        }
+        // It waits for its standard input.
+        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a child");
+        let environment = format!("/proc/{}/environ", child.id());
+        let begun = std::time::Instant::now();
+        let waits = || fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("stat").contains(") S ");
+        while !waits() || begun.elapsed().as_millis() < 300 {
+            assert!(begun.elapsed().as_secs() < 20, "{args:?} does not wait");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let owner = fs::metadata(environment).expect("its environment").uid();
+        child.kill().expect("kill");
+        child.wait().expect("its end");
+        owner
+    };
+    assert_ne!(owner("/bin/cat".as_ref(), &[]), 0);
+    let path = file.path().to_str().expect("UTF-8").to_owned();
+    assert_eq!(owner(&program, &["config", "set", &path, "b=-"]), 0);
+    assert_eq!(owner(&program, &["plan", "--api-key-file", "-"]), 0);
 }

@@ -195,6 +195,24 @@ fn dotted_keys_beside_nested_ones_are_unified_and_that_is_shown() {
 }
 
 #[test]
+fn what_the_agent_reads_the_same_is_neither_changed_nor_told() {
+    let root = Root::new(&[AGENT]);
+    let fips = [("DD_FIPS_MODE", "1"), ("DD_SITE", "ddog-gov.com"), ("DD_RUNTIME_SECURITY_CONFIG_ENABLED", "1")];
+    root.write(datadog(), "api_key: x\nfips:\n  port_range_start: \"9803\"\n  enabled: \"true\"\n");
+    root.write(File::SystemProbe.path(), "discovery:\n  enabled: \"0\"\n");
+    let prepared = root.plan(&fips, &[]).expect("a plan");
+    let told: Vec<String> = prepared.plan.steps.iter().flat_map(Step::details).chain(prepared.notes).collect();
+    let about = |word: &str| told.iter().any(|line| line.contains(word));
+    assert!(!about("port_range_start") && !about("fips.enabled") && !about("discovery"), "{told:?}");
+    root.write(datadog(), "api_key: x\nfips:\n  port_range_start: \"9804\"\n");
+    root.write(File::SystemProbe.path(), "discovery:\n  enabled: \"1\"\n");
+    let prepared = root.plan(&fips, &[]).expect("a plan");
+    let told: Vec<String> = prepared.plan.steps.iter().flat_map(Step::details).chain(prepared.notes).collect();
+    let about = |word: &str| told.iter().any(|line| line.contains(word));
+    assert!(about("port_range_start: 9803 instead of \"9804\"") && about("discovery"), "{told:?}");
+}
+
+#[test]
 fn another_flavor_that_is_installed_is_named_and_never_removed() {
     for (asked, there, named) in [
         ("datadog-fips-agent", vec![AGENT, "datadog-fips-proxy=1.1.14-1"], "datadog-agent and datadog-fips-proxy"),

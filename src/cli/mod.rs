@@ -370,10 +370,14 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         [] => String::new(),
         [first, ..] => format!(" [{first}]"),
     };
+    let words = match setting.kind {
+        Type::Choice(words) => format!(" One of: {}.", words.join(", ")),
+        _ => String::new(),
+    };
     let default = if setting.default.is_empty() { String::new() } else { format!(" Default: {}.", setting.default) };
     let arg = Arg::new(setting.key)
         .long(flag)
-        .help(format!("{}{default}{names}", setting.doc))
+        .help(format!("{}{words}{default}{names}", setting.doc))
         .help_heading("Settings")
         .action(ArgAction::Set);
     match setting.kind {
@@ -381,7 +385,6 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         Type::Bool | Type::Switch | Type::OnlyOn(_) => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("on|off")
         }
-        Type::Choice(words) => arg.value_name(words.join("|")),
         Type::List | Type::Hosts => arg.value_name("A,B"),
         Type::Words => arg.value_name("A B").allow_hyphen_values(true),
         Type::Bytes => arg.value_name("BYTES"),
@@ -392,7 +395,7 @@ fn argument(setting: &'static Setting, flag: String) -> Arg {
         Type::Site => arg.value_name("SITE"),
         Type::MinorVersion | Type::PackageVersion => arg.value_name("VERSION"),
         Type::Release => arg.value_name("ID:VERSION"),
-        Type::Word => arg.value_name("WORD"),
+        Type::Word | Type::Choice(_) => arg.value_name("WORD"),
         Type::Text | Type::Secret | Type::Never(_) => arg.value_name("TEXT"),
     }
 }
@@ -408,6 +411,25 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_can_be_read() {
+        fn judge(command: &mut Command) {
+            for text in [command.render_help(), command.render_long_help()] {
+                let text = text.to_string();
+                let name = command.get_name();
+                let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+                assert!(widest <= 100, "{name}: {widest} columns\n{text}");
+                // A text column at the right edge would have one word a line.
+                let column = text.lines().map(|line| line.len() - line.trim_start().len()).max().unwrap_or_default();
+                assert!(column <= 50, "{name}: text from column {column}\n{text}");
+            }
+            command.get_subcommands_mut().for_each(judge);
+        }
+        let mut command = command().term_width(100);
+        command.build();
+        judge(&mut command);
     }
 
     #[test]

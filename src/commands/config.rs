@@ -10,6 +10,7 @@ use crate::plan::is_secret;
 use crate::report::text::{self, Style};
 use crate::report::{Redactor, diff};
 use crate::secret;
+use crate::settings::note_on_word;
 use crate::step::FileChange;
 use crate::types::YamlPath;
 
@@ -150,6 +151,9 @@ fn edits(changes: &[String]) -> Result<Vec<Edit>> {
                 }
                 let text = input().map_err(|why| format!("the value of {path}: standard input {why}"))?;
                 return Ok(Edit::Set { path: at, value: Value::Str(text) });
+            }
+            if let Some(note) = note_on_word(path, value) {
+                say(&format!("note: {note}\n"));
             }
             let value = Value::parse(value).map_err(|why| format!("the value of {path} is no YAML: {}", why.why))?;
             match shows_secret(at.keys().last().map_or("", String::as_str), &value) {

@@ -19,7 +19,7 @@ use crate::cli::{Action, Evidence, Format, Invocation};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::facts;
-use crate::host::{Host, Lock, Locking, inside, users};
+use crate::host::{Host, Lock, Locking, guarded, inside, users};
 use crate::packages::{self, Access, Manager};
 use crate::receipt::{self, LOCK, Past, STATE};
 use crate::report::json::Document;
@@ -33,8 +33,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use journal::Journal;
@@ -59,8 +59,23 @@ struct Session {
     stop: Arc<AtomicBool>,
 }
 
+/// Why standard output could not be written.
+static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
+
 /// Runs a command and returns its exit code. Results go to standard output, progress and errors to standard error.
 pub fn run(invocation: &Invocation) -> u8 {
+    // It reads keys and passwords, and the released binary aborts on a panic.
+    guarded::keep_memory_private();
+    let exit_code = carry_out(invocation);
+    let Some(why) = UNWRITTEN.get() else { return exit_code };
+    let error = Error::io("write", Path::new("standard output"), why);
+    let error = error.state("the command came to its end, and what it had to say is incomplete");
+    say(&text::error(&error, &Redactor::default(), Style(false)));
+    // A failure of the command itself counts for more.
+    if matches!(exit_code, 0 | CHANGES_PENDING) { error.kind.exit_code() } else { exit_code }
+}
+
+fn carry_out(invocation: &Invocation) -> u8 {
     let name = match &invocation.action {
         Action::Settings(listing) => return settings::run(*listing),
         Action::Support(question, listing) => return support::run(question, *listing),
@@ -310,9 +325,20 @@ fn style() -> Style {
     Style(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
 }
 
-/// Prints to standard output; a reader that went away is no failure of ours.
+/// Prints to standard output.
 fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Remembers what could not be written. A reader that went away is no failure of ours.
+fn written(result: std::io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // The first one says why.
+        let _ = UNWRITTEN.set(error);
+    }
 }
 
 /// Prints to standard error, which may be gone as well: `eprint!` would end the run there, with what it has made so far.

@@ -11,7 +11,7 @@ use crate::cli::{Format, Shape};
 use crate::error::{Error, Kind, Result};
 use crate::report::fleet::{self, Documents, Fleet, Piece, Summary};
 
-use super::{print, refuse, style};
+use super::{print, refuse, style, written};
 
 pub(super) fn run(input: &str, shape: Shape, names: usize) -> u8 {
     let format = if shape == Shape::Json { Format::Json } else { Format::Text };
@@ -34,8 +34,8 @@ pub(super) fn run(input: &str, shape: Shape, names: usize) -> u8 {
 /// As it is made: the names of 100,000 hosts are not held once more.
 fn write(summary: &Summary) {
     let mut out = BufWriter::new(io::stdout().lock());
-    // A reader that went away is no failure of ours.
-    let _ = serde_json::to_writer_pretty(&mut out, summary).map_err(io::Error::from).and_then(|()| writeln!(out));
+    let all = serde_json::to_writer_pretty(&mut out, summary).map_err(io::Error::from);
+    written(all.and_then(|()| writeln!(out)).and_then(|()| out.flush()));
 }
 
 fn read(input: &str) -> Result<Fleet> {

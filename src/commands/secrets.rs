@@ -17,7 +17,7 @@ use crate::desired::{AGENT_UNIT, ENVIRONMENT};
 use crate::error::{Error, Kind, Result};
 use crate::host::confined::Folder;
 use crate::host::users::{self, Users};
-use crate::host::{FileKind, Host, guarded, units};
+use crate::host::{FileKind, Host, units};
 use crate::packages::Manager;
 use crate::secrets::backend::{self, Backend};
 use crate::secrets::handles::{self, Files, Found, Judged, Origin};
@@ -32,7 +32,6 @@ use super::{interruption, print, refuse};
 /// Beside [`ENVIRONMENT`], what init scripts read.
 const DEFAULTS: &str = "/etc/default/datadog-agent";
 /// The Agent's program, which is asked what it says itself.
-const AGENT_PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
 const CHECKS: &str = "/etc/datadog-agent/conf.d";
 /// The Agent's helper for `secret_backend_type` (cmd/secret-generic-connector).
 const CONNECTORS: [&str; 2] =
@@ -99,14 +98,16 @@ fn all_files(host: &Host) -> Result<Files> {
         .map(|file| file.path().to_owned())
         .chain([ENVIRONMENT, DEFAULTS].map(str::to_owned))
         .collect();
+    let mut files = Files::new();
     for (path, meta) in host.list_tree(CHECKS)? {
         let path = path.display().to_string();
         let read = [".yaml", ".yml", ".yaml.default"].iter().any(|end| path.ends_with(end));
         if read && meta.kind != FileKind::Dir {
             paths.push(path);
+        } else if meta.kind == FileKind::Symlink && (path == CHECKS || path.ends_with(".d")) {
+            files.insert(path, Err("a link to a folder, which is not followed".into()));
         }
     }
-    let mut files = Files::new();
     for path in paths {
         let Some(found) = one_file(host, &path) else { continue };
         files.insert(path, found);
@@ -214,7 +215,6 @@ fn listed(files: &Files) -> String {
 }
 
 fn test(helper: &Helper, trial: &Trial, format: Format) -> Result<u8> {
-    guarded::keep_memory_private();
     let mut configured = Configured::read(helper)?;
     configured.backend.timeout = trial.timeout.unwrap_or(configured.backend.timeout);
     let Configured { host, users, backend, agent, .. } = &configured;
@@ -364,7 +364,6 @@ fn agent_environment(configured: &Configured, user: &str) -> Vec<(OsString, OsSt
 
 /// The helper itself: a request on standard input, the answer on standard output.
 fn read(reading: &Reading) -> Result<u8> {
-    guarded::keep_memory_private();
     let usage = |what: &str| Err(Error::new(Kind::Usage, what));
     if std::io::stdin().is_terminal() {
         return usage(

@@ -84,9 +84,9 @@ pub(super) fn prepare(command: &mut std::process::Command, start: Start) {
     }
 }
 
-/// No core file of this process and its children: too small a limit for a file, and 1 keeps a program that takes core
+/// No core file of a child and of its own: too small a limit for a file, and 1 keeps a program that takes core
 /// files (`core_pattern` with `|`) from being called, which 0 does not (core(5)).
-pub(super) fn forbid_core() -> nix::Result<()> {
+fn forbid_core() -> nix::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, hard.min(1), hard.min(1))
 }

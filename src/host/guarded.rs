@@ -22,7 +22,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::Stream;
-use super::child::{Identity, Start, forbid_core, memory_file, prepare};
+use super::child::{Identity, Start, memory_file, prepare};
 use crate::secret::Wiped;
 
 /// How long processes that were killed may take to be gone. One that hangs in the kernel is not, and is told.
@@ -69,10 +69,10 @@ pub struct Heard {
     pub seconds: f64,
 }
 
-/// Keeps what this process holds in memory from core files and from other processes of the same user.
+/// Keeps what this process holds in memory from core files and from other processes of the same user. A program that it
+/// starts is as it would be anyway (prctl(2), PR_SET_DUMPABLE).
 pub fn keep_memory_private() {
-    // Either may be forbidden already, which is as good.
-    let _ = forbid_core();
+    // No kernel refuses this.
     let _ = prctl::set_dumpable(false);
 }
 

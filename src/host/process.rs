@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 pub use super::child::PATH;
-use super::child::{Start, command_line, find, locale, memory_file, prepare, temporary};
+use super::child::{Identity, Start, command_line, find, locale, memory_file, prepare, temporary};
 use super::pipes::Channels;
 use super::units::systemd_is_pid1;
 use super::{Host, Lock};
@@ -75,6 +75,7 @@ pub struct Command<'a> {
     scope: Option<String>,
     holds: Vec<BorrowedFd<'a>>,
     file_limit: Option<u64>,
+    identity: Option<Identity>,
     cancel: Option<&'a AtomicBool>,
     on_line: Option<OnLine<'a>>,
 }
@@ -102,6 +103,7 @@ impl<'a> Command<'a> {
             scope: None,
             holds: Vec::new(),
             file_limit: None,
+            identity: None,
             cancel: None,
             on_line: None,
         }
@@ -172,6 +174,12 @@ impl<'a> Command<'a> {
     /// A child, or one of its own, that writes more than this many bytes to one file is ended by the kernel (SIGXFSZ).
     pub fn file_limit(mut self, bytes: u64) -> Self {
         self.file_limit = Some(bytes);
+        self
+    }
+
+    /// It runs as this user. Only root can do that.
+    pub fn identity(mut self, user: Identity) -> Self {
+        self.identity = Some(user);
         self
     }
 
@@ -297,7 +305,10 @@ impl<'a> Command<'a> {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
         let root = (!host.is_live()).then(|| host.root());
-        prepare(&mut command, Start { root, kept, file_limit: self.file_limit, ..Start::default() });
+        prepare(
+            &mut command,
+            Start { root, kept, file_limit: self.file_limit, no_core: false, identity: self.identity.clone() },
+        );
         let mut child = command.spawn()?;
         if let Some(pipe) = child.stdout.take() {
             channels.add_pipe(Stream::Stdout, pipe.into())?;

@@ -209,3 +209,13 @@ fn a_transaction_survives_our_death_and_keeps_the_lock() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn a_child_is_the_user_that_it_is_told_to_be() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let user = Identity { uid: 12345, gid: 12346, groups: vec![12346, 12347] };
+    let output = sh("id -u; id -G; cat /etc/shadow").identity(user).run(&live()).unwrap();
+    assert_eq!(output.stdout_text(), "12345\n12346 12347\n");
+}

@@ -202,7 +202,7 @@ fn socket_inodes(host: &Host, pid: u32) -> Option<Vec<u64>> {
 
 impl Host {
     /// Where a symbolic link of `/proc` points to, as text. None if it is gone or we may not see it.
-    pub(super) fn link_text(&self, path: impl AsRef<Path>) -> Option<std::ffi::OsString> {
+    pub fn link_text(&self, path: impl AsRef<Path>) -> Option<std::ffi::OsString> {
         let flags = nix::fcntl::OFlag::O_PATH;
         let fd = self.open(path.as_ref(), flags, Last::Keep).ok()??;
         nix::fcntl::readlinkat(&fd, "").ok()

@@ -69,14 +69,25 @@ impl Proxies {
         proxy.clone().map_or(Way::Unsaid, Way::Through)
     }
 
-    /// Passwords in them, which must not be shown.
+    /// Passwords in them, which must not be shown, in every form in which they are written.
     pub fn secrets(&self) -> Vec<Secret> {
         let urls = [&self.http, &self.https].into_iter().flatten();
         urls.filter_map(|url| Url::parse(url.reveal()).ok())
             .filter_map(|url| url.password().map(str::to_owned))
-            .flat_map(|password| [Secret::new(super::decoded(&password)), Secret::new(password)])
+            .flat_map(|password| [super::decoded(&password), in_query(&password), no_variable(&password), password])
+            .map(Secret::new)
             .collect()
     }
+}
+
+/// A part of an address, percent-encoded as it is, as the value of a parameter in its query: there more has a meaning.
+pub fn in_query(part: &str) -> String {
+    no_variable(part).replace('&', "%26").replace('+', "%2B").replace('=', "%3D")
+}
+
+/// The same for a file in which `$` begins a variable.
+pub fn no_variable(part: &str) -> String {
+    part.replace('$', "%24")
 }
 
 /// The address of a proxy, as curl takes it: `http://user:password@host:port`, the scheme left out or not.
@@ -205,6 +216,10 @@ mod tests {
         assert!(proxies(Some("socks5h://p:1"), &[]).unwrap_err().starts_with("`socks5h://p:1` is not"));
         let secrets = proxies(Some("http://u:p%40ss-word@p:1"), &[]).unwrap().secrets();
         assert!(secrets.contains(&Secret::new("p@ss-word")) && secrets.contains(&Secret::new("p%40ss-word")));
+        let secrets = proxies(Some("http://u:a$b&c+d@p:1"), &[]).unwrap().secrets();
+        for form in ["a$b&c+d", "a%24b&c+d", "a%24b%26c%2Bd"] {
+            assert!(secrets.contains(&Secret::new(form)), "{form}: {secrets:?}");
+        }
         assert!(!format!("{:?}", proxies(Some("http://u:hunter2@p:1"), &[])).contains("hunter2"));
     }
 }

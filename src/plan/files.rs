@@ -211,7 +211,9 @@ pub fn without(document: &Document, edit: &Edit) -> Option<Edit> {
 /// Whether the operator's file holds another value than the edit would set.
 fn said_otherwise(document: &Document, edit: &Edit) -> bool {
     match edit {
-        Edit::Set { path, value } => document.get(path).is_some_and(|found| found != value && *found != Value::Null),
+        Edit::Set { path, value } => {
+            document.get(path).is_some_and(|found| !found.is_to_the_agent(value) && *found != Value::Null)
+        }
         _ => false,
     }
 }
@@ -221,7 +223,10 @@ fn said_otherwise(document: &Document, edit: &Edit) -> bool {
 pub fn holds(document: &Document, edit: &Edit) -> bool {
     let (path, wanted) = match edit {
         // Where a key stands twice, dotted and nested, the editor must look.
-        Edit::Set { path, value } => return document.notes().is_empty() && document.get(path) == Some(value),
+        Edit::Set { path, value } => {
+            let said = document.get(path).is_some_and(|found| found.is_to_the_agent(value));
+            return said && document.notes().is_empty();
+        }
         Edit::Append { path, value: Value::Map(wanted) } => (path, wanted),
         Edit::Append { path, value } => {
             return matches!(document.get(path), Some(Value::Seq(items)) if items.contains(value));

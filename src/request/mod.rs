@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, row};
+use crate::settings::{self, Setting, Source, TABLE, Value, Values, WithFips, note_on_word, row};
 use crate::types::{Flavor, Pin, Profile, Release, Site, Version};
 
 pub use file::Extra;
@@ -92,7 +92,11 @@ impl Request {
         }
         for text in &inputs.sets {
             match file::set(text) {
-                Ok(extras) => extras.into_iter().for_each(|extra| reader.argument(extra)),
+                Ok(extras) => {
+                    let note = text.split_once('=').and_then(|(path, value)| note_on_word(path, value));
+                    reader.notes.extend(note.map(|note| format!("--set {note}")));
+                    extras.into_iter().for_each(|extra| reader.argument(extra));
+                }
                 Err(why) => reader.mistakes.push(format!("--set {}: {why}", shown_set(text))),
             }
         }
@@ -402,6 +406,23 @@ mod tests {
         let notes = request(&[("DD_FIPS_MOED", "1"), ("DD_TRACE_ENABLED", "1")]).unwrap().notes;
         assert_eq!(notes.len(), 1);
         assert!(notes[0].contains("DD_FIPS_MODE"));
+    }
+
+    #[test]
+    fn a_bare_word_for_a_switch_is_told() {
+        let notes = |set: &str| {
+            let inputs = Inputs {
+                variables: vec![],
+                flags: vec![],
+                sets: vec![set.into()],
+                file: None,
+                read: &|_| Err("no file".into()),
+            };
+            Request::new(inputs).unwrap().notes
+        };
+        assert!(notes("datadog:inventories_enabled=yes")[0].contains("datadog:inventories_enabled: `yes` is a text"));
+        assert!(notes("datadog:inventories_enabled=true").is_empty());
+        assert!(notes("datadog:inventories_enabled='yes'").is_empty());
     }
 
     #[test]

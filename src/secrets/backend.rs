@@ -49,7 +49,7 @@ fn setting(document: Option<&Document>, environment: &[(String, String)], name: 
 /// Reads what is configured.
 pub fn configured(document: Option<&Document>, environment: &[(String, String)]) -> Backend {
     let get = |name: &str| setting(document, environment, name);
-    let text = |name: &str| get(name).map(|value| crate::config::shown(&value)).filter(|text| text != "\"\"");
+    let text = |name: &str| get(name).map(|value| plain(&value)).filter(|text| !text.is_empty());
     let on = |name: &str| get(name).and_then(|value| value.as_bool()) == Some(true);
     let number = |name: &str, default: u64, most: u64| {
         let given = match get(name) {

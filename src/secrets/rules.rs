@@ -27,7 +27,8 @@ pub struct Helper {
     pub label: Option<String>,
 }
 
-/// A rule that a helper breaks.
+/// A rule that a helper breaks. What mends it is told in words: the path is from a file that is the Agent's user's to
+/// change, and may name anything of the system's. No line to paste is made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     pub why: String,
@@ -42,11 +43,9 @@ type Judged = std::result::Result<(), Broken>;
 
 impl Helper {
     fn mend(&self, group_exec: bool) -> String {
+        let (owner, mode) = if group_exec { ("root:dd-agent", "0750") } else { ("dd-agent:dd-agent", "0700") };
         let path = self.target.display();
-        match group_exec {
-            false => format!("chown dd-agent:dd-agent {path} && chmod 0700 {path}"),
-            true => format!("chown root:dd-agent {path} && chmod 0750 {path}"),
-        }
+        format!("if {path} is your helper and nothing else, make {owner} its owner and {mode} its mode")
     }
 
     /// Agents before 7.56 (secretsimpl/check_rights_nix.go): the owner is who runs it and may do so, and nobody else has
@@ -129,16 +128,16 @@ impl Helper {
             if ![0, runner.uid].contains(&meta.uid) {
                 return broken(
                     format!("{path} belongs to uid {}, who may replace what is in it", meta.uid),
-                    format!("chown root {path}, or move the helper to /opt/ddinstall"),
+                    format!("move the helper to /opt/ddinstall, or make root the owner of {path}"),
                 );
             }
             if meta.mode & 0o022 != 0 {
-                let mend = format!("chmod go-w {path}, or move the helper to /opt/ddinstall");
+                let mend = format!("move the helper to /opt/ddinstall, or let root alone write to {path}");
                 return broken(format!("{path} has mode {:04o}: others may replace what is in it", meta.mode), mend);
             }
             if !may(meta, runner, 0o1) {
                 let why = format!("{path} has mode {:04o}: uid {} does not get through", meta.mode, runner.uid);
-                return broken(why, format!("chmod o+x {path}, or move the helper to /opt/ddinstall"));
+                return broken(why, format!("move the helper to /opt/ddinstall, or let others enter {path}"));
             }
         }
         Ok(())
@@ -176,7 +175,7 @@ impl Helper {
         if line.ends_with('\r') {
             return broken(
                 "its first line ends with a carriage return, which becomes part of the interpreter's name",
-                format!("sed -i 's/\\r$//' {path}"),
+                "end its lines with a line feed alone",
             );
         }
         let mut words = line.split_whitespace();
@@ -210,7 +209,7 @@ impl Helper {
         match &self.label {
             Some(label) if !RUNNABLE.contains(&label.as_str()) && !label.ends_with("_exec_t") => broken(
                 format!("its SELinux type is {label}, and services run bin_t"),
-                format!("semanage fcontext -a -t bin_t {0} && restorecon -v {0}", self.target.display()),
+                "move the helper to /opt/ddinstall, or give it the type bin_t (semanage fcontext, then restorecon)",
             ),
             _ => Ok(()),
         }

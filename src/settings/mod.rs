@@ -8,7 +8,7 @@ mod value;
 
 pub use names::{misspelt, nearest};
 pub use table::TABLE;
-pub use value::{Source, Value, Values, parse_bool};
+pub use value::{Source, Value, Values, note_on_word, parse_bool};
 
 /// One of the Agent's YAML files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

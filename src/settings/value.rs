@@ -123,6 +123,16 @@ pub fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
+/// What to say of a value of the Agent's that was typed as a bare `yes`, `on` or the like: it is written as a text, since
+/// YAML readers differ on it, and a text of this kind is no switch to the Agent (see [`super::bypass::switch`]).
+pub fn note_on_word(path: &str, typed: &str) -> Option<String> {
+    let word = typed.trim();
+    let told = ["yes", "no", "on", "off", "y", "n"].iter().any(|known| known.eq_ignore_ascii_case(word));
+    told.then(|| {
+        format!("{path}: `{word}` is a text, and no switch to the Agent; write true or false where one is meant")
+    })
+}
+
 /// The values that were given, each with its source.
 #[derive(Debug, Clone, Default)]
 pub struct Values(BTreeMap<&'static str, (Value, Source)>);

@@ -6,14 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::desired::{AGENT_UNIT, AGENT_USER, FIRST_PORT};
-use crate::host::process::is_installed;
+use crate::host::users::Users;
 use crate::host::{Command, Host, system};
+use crate::secrets::rules;
 use crate::settings::File;
 use crate::types::Version;
 
 use super::{Cause, Check, Look, Mend};
 
-pub(super) const PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
+/// The Agent itself.
+pub const PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
 const LOG: &str = "/var/log/datadog/agent.log";
 /// So much of the log's end is read, in bytes.
 const LOG_END: usize = 64 << 10;
@@ -77,7 +79,7 @@ pub(super) fn status(look: &Look) -> Vec<Check> {
 }
 
 fn ask(host: &Host) -> Result<Value, String> {
-    let output = as_agent(host, PROGRAM).args(["status", "-j"]).deadline(DEADLINE).run(host);
+    let output = as_agent(host, PROGRAM)?.args(["status", "-j"]).deadline(DEADLINE).run(host);
     let output = output.map_err(|error| error.to_string())?;
     let text = output.stdout_text();
     // Some versions log a line or two before it.
@@ -86,15 +88,12 @@ fn ask(host: &Host) -> Result<Value, String> {
     serde_json::from_str(json).map_err(unread)
 }
 
-/// A program as the Agent's user, where that can be: the Agent's own may be that user's to change.
-pub(super) fn as_agent<'a>(host: &Host, program: &str) -> Command<'a> {
-    match is_installed(host, "setpriv") {
-        true => {
-            let user = [format!("--reuid={AGENT_USER}"), format!("--regid={AGENT_USER}"), "--init-groups".into()];
-            Command::new("setpriv").args(user).arg("--").arg(program)
-        }
-        false => Command::new(program),
-    }
+/// A program as the Agent's user, never as root: the Agent's own may be that user's to change.
+pub fn as_agent<'a>(host: &Host, program: &str) -> Result<Command<'a>, String> {
+    let users = Users::read(host).map_err(|failure| failure.to_string())?;
+    let user = rules::identity(&users, AGENT_USER).filter(|user| user.uid != 0);
+    let user = user.ok_or_else(|| format!("there is no user {AGENT_USER}, as whom the Agent is asked"))?;
+    Ok(Command::new(program).identity(user))
 }
 
 /// Whether the Agent was started within the last minute.
@@ -167,9 +166,12 @@ pub(super) fn diagnosis(look: &Look) -> Option<Check> {
         true => &["diagnose", "--include", "connectivity-datadog-core-endpoints"],
         false => &["diagnose", "datadog-connectivity"],
     };
-    let output = match as_agent(look.host, PROGRAM).args(arguments).deadline(DEADLINE).run(look.host) {
+    let asked = as_agent(look.host, PROGRAM).and_then(|command| {
+        command.args(arguments).deadline(DEADLINE).run(look.host).map_err(|error| error.to_string())
+    });
+    let output = match asked {
         Ok(output) => output,
-        Err(error) => return Some(check.unclear(error.to_string(), "see whether the Agent's package is whole")),
+        Err(why) => return Some(check.unclear(why, "see whether the Agent's package is whole")),
     };
     let text = output.stdout_text() + &output.stderr_text();
     Some(judged(check, &text, output.timed_out()))
@@ -250,6 +252,18 @@ mod tests {
 
     fn check() -> Check {
         Check::of("agent.delivery", "")
+    }
+
+    #[test]
+    fn the_agent_is_asked_as_its_user_and_by_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("etc")).unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        assert!(as_agent(&host, "true").is_err());
+        for (uid, good) in [(0, false), (112, true)] {
+            std::fs::write(folder.path().join("etc/passwd"), format!("dd-agent:x:{uid}:{uid}::/:/bin/sh\n")).unwrap();
+            assert_eq!(as_agent(&host, "true").is_ok(), good);
+        }
     }
 
     #[test]

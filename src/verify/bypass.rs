@@ -1,12 +1,13 @@
 //! What would let data leave outside the FIPS proxy (Agent: `setupFipsEndpoints` and what it does not redirect).
 
+use crate::config::templates::shell;
 use crate::config::value_at;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{AGENT_UNIT, Content, Desired, SATELLITES};
-use crate::host::Host;
 use crate::host::sockets::{self, Connection};
 use crate::host::units::UnitState;
+use crate::host::{FileKind, Host, ReadFailure};
 use crate::settings::File;
 use crate::settings::bypass::{Default, PRODUCTS, Product, names_endpoints};
 use crate::types::Profile;
@@ -37,7 +38,7 @@ fn endpoints(look: &Look) -> Check {
                 let mut lists = Vec::new();
                 further(document.root(), String::new(), &mut lists);
                 for (path, empty) in lists {
-                    emptied.push(format!("ddinstall config set {} '{path}={empty}'", file.path()));
+                    emptied.push(emptying(file, &path, empty));
                     found.push(format!("{path} in {}", file.path()));
                 }
             }
@@ -52,6 +53,11 @@ fn endpoints(look: &Look) -> Check {
         Cause::FurtherEndpoints,
         Mend::Command(format!("{} && {}", emptied.join(" && "), look.restart(AGENT_UNIT))),
     )
+}
+
+/// The line for the shell that empties a list. Its path is of keys that anybody may have written.
+fn emptying(file: File, path: &str, empty: &str) -> String {
+    format!("ddinstall config set {} {}", file.path(), shell(&format!("{path}={empty}")))
 }
 
 /// The lists of further endpoints below a value that are not empty, each with what it is when it is.
@@ -142,12 +148,16 @@ fn turns_off(desired: &Desired, file: File, at: &str) -> bool {
 }
 
 /// Checks of the operator's, which may connect to whatever they watch. Our own collects a log.
-fn integrations(host: &Host) -> Vec<String> {
+fn integrations(host: &Host) -> Result<Vec<String>, ReadFailure> {
     let mut found = Vec::new();
-    for folder in host.list(CHECKS).ok().flatten().unwrap_or_default() {
+    for folder in host.list(CHECKS)?.unwrap_or_default() {
         let folder = folder.to_string_lossy().into_owned();
         let Some(name) = folder.strip_suffix(".d").filter(|name| *name != "fips_proxy") else { continue };
-        let files = host.list(format!("{CHECKS}/{folder}")).ok().flatten().unwrap_or_default();
+        let path = format!("{CHECKS}/{folder}");
+        if host.meta(&path)?.is_none_or(|meta| meta.kind == FileKind::File) {
+            continue;
+        }
+        let files = host.list(&path)?.unwrap_or_default();
         let is_live =
             |file: &std::ffi::OsString| [".yaml", ".yml"].iter().any(|end| file.to_string_lossy().ends_with(end));
         if files.iter().any(is_live) {
@@ -155,7 +165,7 @@ fn integrations(host: &Host) -> Vec<String> {
         }
     }
     found.sort_unstable();
-    found
+    Ok(found)
 }
 
 /// Connections that the processes of the Agent's units have made to other hosts. Its integrations make such ones, too:
@@ -186,23 +196,27 @@ fn connections(look: &Look) -> Check {
     let shown =
         |c: &&&Connection| format!("{} (process {}, {})", c.remote, c.pid, sockets::process(look.host, c.pid).name);
     let direct: Vec<String> = away.iter().filter(|c| c.remote.port() == 443).map(|c| shown(&c)).collect();
-    let integrations = integrations(look.host);
+    if away.is_empty() {
+        return check.passes(format!("{} processes, {} connections, all to this host", pids.len(), outgoing.len()));
+    }
+    let integrations = match integrations(look.host) {
+        Ok(integrations) => integrations,
+        Err(failure) => return check.unclear(failure.to_string(), "let it be a folder: the Agent's checks are in it"),
+    };
     if let ([first, rest @ ..], true) = (direct.as_slice(), integrations.is_empty()) {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         return check
             .fails(format!("{first}{more}"), "see what makes it: a product that the proxy does not relay")
             .because(Cause::DirectConnection, Mend::Hand);
     }
-    match away.as_slice() {
-        [] => check.passes(format!("{} processes, {} connections, all to this host", pids.len(), outgoing.len())),
-        [first, ..] => check.warns(
-            format!("{} to other hosts, such as {}", away.len(), direct.first().cloned().unwrap_or(shown(&first))),
-            format!(
-                "see whether it is an integration's ({}): their traffic is not covered by the FIPS proxy",
-                if integrations.is_empty() { "none is configured".into() } else { integrations.join(", ") }
-            ),
+    let example = direct.first().cloned().unwrap_or_else(|| away.iter().map(|c| shown(&c)).next().unwrap_or_default());
+    check.warns(
+        format!("{} to other hosts, such as {example}", away.len()),
+        format!(
+            "see whether it is an integration's ({}): their traffic is not covered by the FIPS proxy",
+            if integrations.is_empty() { "none is configured".into() } else { integrations.join(", ") }
         ),
-    }
+    )
 }
 
 #[cfg(test)]
@@ -224,5 +238,28 @@ mod tests {
             ("orchestrator_explorer.orchestrator_additional_endpoints", "{}"),
         ];
         assert_eq!(found, expected.map(|(path, empty)| (path.to_owned(), empty)));
+    }
+
+    #[test]
+    fn checks_behind_a_link_are_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir_all(at("etc/datadog-agent/conf.d/db.d")).unwrap();
+        std::fs::write(at("etc/datadog-agent/conf.d/db.d/conf.yaml"), "").unwrap();
+        std::fs::write(at("etc/datadog-agent/conf.d/file.d"), "").unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        assert_eq!(integrations(&host).unwrap(), ["db"]);
+        std::os::unix::fs::symlink("/nowhere", at("etc/datadog-agent/conf.d/more.d")).unwrap();
+        std::os::unix::fs::chown(at("etc/datadog-agent/conf.d"), Some(112), None).unwrap();
+        assert!(integrations(&host).is_err());
+    }
+
+    #[test]
+    fn a_key_of_a_file_stays_one_word_of_the_line_to_paste() {
+        let line = emptying(File::Datadog, "x'$(id)'`id`\"y.additional_endpoints", "''");
+        let script = format!("set -- {line}; printf '%s' \"$5\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let word = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(word, "x'$(id)'`id`\"y.additional_endpoints=''", "{line}");
     }
 }

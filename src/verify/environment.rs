@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::templates::shell;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
 use crate::host::units::UnitState;
 
@@ -28,6 +29,10 @@ enum Place {
 
 /// Whether a variable would undo what the files say.
 fn undoes(name: &str, value: &str) -> bool {
+    // Another name is none of the Agent's, and not to be pasted into a shell.
+    if !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
+        return false;
+    }
     let value = value.trim().trim_matches(['"', '\'']);
     let on = || switch(value) == Some(true);
     let off = || switch(value) == Some(false);
@@ -58,6 +63,13 @@ fn harmless(name: &str) -> &'static str {
     }
 }
 
+/// What a shell assigns that sources a file, each in a line of its own. systemd ignores `export NAME=value`
+/// (systemd.exec(5): its name is none), and a shell takes several in a line.
+fn sourced(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(|line| line.split([' ', '\t', ';'])).collect::<Vec<_>>().join("\n")
+}
+
 fn assignments(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = (&str, &str)> {
     text.split(separator)
         .filter_map(|line| line.trim().trim_start_matches(['"', '\'']).split_once('='))
@@ -70,7 +82,7 @@ fn environment_of(look: &Look, pid: u32) -> Option<String> {
     match look.host.read_text(&path) {
         Ok(text) => Some(text.unwrap_or_default()),
         Err(_) if look.facts.root => {
-            let output = agent::as_agent(look.host, "cat").arg(&path).deadline(DEADLINE).run(look.host).ok()?;
+            let output = agent::as_agent(look.host, "cat").ok()?.arg(&path).deadline(DEADLINE).run(look.host).ok()?;
             output.success().then(|| output.stdout_text())
         }
         Err(_) => None,
@@ -101,7 +113,11 @@ pub(super) fn check(look: &Look) -> Check {
     files.dedup();
     for file in files {
         match look.host.read_text(file) {
-            Ok(text) => add(Place::File(file.into()), &text.unwrap_or_default(), |c| c == '\n'),
+            Ok(text) => {
+                let text = text.unwrap_or_default();
+                let text = if look.desired.init == Init::Systemd { text } else { sourced(&text) };
+                add(Place::File(file.into()), &text, |c| c == '\n');
+            }
             Err(failure) => return check.unknown(failure.to_string()),
         }
     }
@@ -173,7 +189,7 @@ fn mend(look: &Look, found: &BTreeMap<Place, Vec<String>>) -> String {
     for (path, mut names) in files {
         names.sort_unstable();
         names.dedup();
-        lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {path}", names.join("|")));
+        lines.push(format!("sed -i -E '/^[[:space:]]*(export[[:space:]]+)?({})=/d' {}", names.join("|"), shell(path)));
     }
     lines.push(look.restart(AGENT_UNIT));
     lines.join(" && ")
@@ -202,6 +218,7 @@ mod tests {
             ("DD_FIPS_ENABLED", "", false),
             ("DD_SITE", "", false),
             ("DD_HOSTNAME", "x", false),
+            ("DD_'$(id)'_ADDITIONAL_ENDPOINTS", "[{}]", false),
         ] {
             assert_eq!(undoes(name, value), bad, "{name}={value}");
         }
@@ -213,5 +230,7 @@ mod tests {
         assert_eq!(found("# A=1\nB=2\n  C=x y\n", |c| c == '\n'), ["B", "C"]);
         assert_eq!(found("A=1 \"B=2 3\" C=4", char::is_whitespace), ["A", "B", "C"]);
         assert_eq!(found("A=1\0B=2\0", |c| c == '\0'), ["A", "B"]);
+        let text = sourced("# export A=1\nexport B=2\n  C=3; export C\nexport D=4 E='5'\n");
+        assert_eq!(found(&text, |c| c == '\n'), ["B", "C", "D", "E"]);
     }
 }

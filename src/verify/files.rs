@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config;
+use crate::config::templates::shell;
 use crate::config::yaml::{Document, Edit, Value};
 use crate::current::{Current, Seen};
 use crate::desired::{AGENT_UNIT, Base, Content, Desired, ENVIRONMENT, FileWish, Wish};
@@ -179,7 +180,7 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
     };
     let check = Check::new(format!("config.{name}.{path}"), format!("{path} in {file}"), shown(&expected));
     match document.get(path) {
-        Some(found) if *found == expected => check.passes(shown(found)),
+        Some(found) if found.is_to_the_agent(&expected) => check.passes(shown(found)),
         Some(found) if wish.yields.is_some() && *found != Value::Null => {
             let told = wish.yields.clone().unwrap_or_default();
             check.warns(shown(found), told)
@@ -193,9 +194,10 @@ fn setting(name: &str, file: &str, wish: &Wish, document: &Document) -> Check {
                 "runtime_security_config.enabled" => (Cause::CwsOff, Mend::Fix),
                 "fips.port_range_start" => (Cause::PortRange, Mend::Fix),
                 // Which site is meant is never guessed.
-                "site" => {
-                    (Cause::WrongSite, Mend::Command(format!("ddinstall install --site {}", config::shown(&expected))))
-                }
+                "site" => (
+                    Cause::WrongSite,
+                    Mend::Command(format!("ddinstall install --site {}", shell(expected.as_str().unwrap_or_default()))),
+                ),
                 _ => (Cause::Setting, Mend::Fix),
             };
             check.fails(seen, format!("`ddinstall install` sets it: {}", wish.why)).because(cause, mend)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::templates::shell;
 use crate::desired::PORTS;
 use crate::host::process::is_installed;
 use crate::host::{Command, Host};
@@ -11,7 +12,7 @@ use super::Mend;
 /// A chain of nftables that may hold back what we look for.
 #[derive(Debug, PartialEq, Eq)]
 struct Chain {
-    /// `inet filter output`
+    /// `inet filter output`, as words of a shell.
     name: String,
     /// Whether it sees packets on their way out; otherwise on their way in.
     output: bool,
@@ -65,7 +66,8 @@ fn chains(ruleset: &str) -> Vec<Chain> {
         } else if let Some((name, hook, holds)) = &mut chain {
             if line == "}" {
                 if let (Some(output), true) = (*hook, *holds) {
-                    found.push(Chain { name: format!("{table} {name}"), output });
+                    let words = table.split_whitespace().chain([*name]).map(shell);
+                    found.push(Chain { name: words.collect::<Vec<_>>().join(" "), output });
                 }
                 chain = None;
                 continue;
@@ -91,5 +93,7 @@ mod tests {
         let names: Vec<(String, bool)> = chains(ruleset).into_iter().map(|c| (c.name, c.output)).collect();
         assert_eq!(names, [("inet filter input".to_owned(), false), ("inet filter output".to_owned(), true)]);
         assert!(chains("").is_empty());
+        let odd = "table inet a$(id) {\n\tchain `id` {\n\t\ttype filter hook input priority 0; policy drop;\n\t}\n}\n";
+        assert_eq!(chains(odd)[0].name, "inet 'a$(id)' '`id`'");
     }
 }

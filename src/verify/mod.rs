@@ -15,6 +15,8 @@ mod proxy;
 mod services;
 mod statistics;
 
+pub use agent::{PROGRAM as AGENT_PROGRAM, as_agent};
+
 use std::thread;
 use std::time::SystemTime;
 

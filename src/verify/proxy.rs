@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::config::templates::shell;
 use crate::current::Current;
 use crate::desired::{AGENT_UNIT, FIRST_PORT, PORTS, PROXY_CFG, PROXY_CFG_EXAMPLE, PROXY_UNIT};
 use crate::facts::Init;
@@ -149,7 +150,7 @@ fn ports(look: &Look) -> Check {
                         product(port)
                     ));
                     let stop = match owner.unit.as_deref().filter(|unit| !unit.starts_with("user@")) {
-                        Some(unit) => format!("systemctl stop {unit}"),
+                        Some(unit) => format!("systemctl stop {}", shell(unit)),
                         None => format!("kill {}", owner.pid),
                     };
                     if !stops.contains(&stop) {
@@ -241,7 +242,7 @@ fn close(look: &Look) -> Mend {
     let state = look.current.units.get(PROXY_UNIT);
     let files = state.into_iter().flat_map(|state| state.environment_files.iter().chain(&state.drop_ins));
     match files.map(String::as_str).find(|path| text(path).contains(NAME)) {
-        Some(path) => Mend::Command(format!("sed -i '/{NAME}=/d' {path} && {restart}")),
+        Some(path) => Mend::Command(format!("sed -i '/{NAME}=/d' {} && {restart}", shell(path))),
         None => {
             let folder = format!("/etc/systemd/system/{PROXY_UNIT}.d");
             Mend::Command(format!(

@@ -26,7 +26,7 @@ impl Chef {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ddinstall");
         let script = format!(
-            "#!/bin/sh\nexport DDINSTALL_LAB={}\nexec {}/tests/lab/host.sh exec {} /usr/local/bin/ddinstall \"$@\"\n",
+            "#!/bin/sh\n[ -z \"$DD_SITE$REPO_URL\" ] || exit 99\nexport DDINSTALL_LAB={}\nexec {}/tests/lab/host.sh exec {} /usr/local/bin/ddinstall \"$@\"\n",
             crate::lab::folder().display(),
             env!("CARGO_MANIFEST_DIR"),
             host.name()
@@ -47,6 +47,9 @@ impl Chef {
             .arg("-w")
             .arg(format!("{COOKBOOK}/test/run.rb"))
             .args(action)
+            // What was not asked for.
+            .env("DD_SITE", "datadoghq.com")
+            .env("REPO_URL", "nowhere.test")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

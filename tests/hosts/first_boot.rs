@@ -32,7 +32,8 @@ fn settings() -> String {
 /// An image with the unit; what the test adds stands in a drop-in.
 fn image(host: &Host) {
     host.write("/etc/systemd/system/ddinstall.service", example("first-boot/ddinstall.service"), "root:root", 0o644);
-    let sooner = "[Service]\nRestartSec=1\n";
+    // Before 232 systemd has no such variables.
+    let sooner = "[Service]\nRestartSec=1\nUnsetEnvironment=EXIT_CODE EXIT_STATUS SERVICE_RESULT\n";
     host.write("/etc/systemd/system/ddinstall.service.d/sooner.conf", sooner, "root:root", 0o644);
 }
 

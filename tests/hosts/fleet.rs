@@ -63,6 +63,11 @@ fn ansible_brings_hosts_to_the_state_in_one_task() {
     }
 
     // The real run, with everything that Ansible can say, and a look at all processes. One host fails in its middle.
+    // What the hosts have in their environment was not asked for.
+    for (_, host) in &hosts {
+        host.sh("printf 'DD_SITE=datadoghq.com\nTESTING_APT_REPO_VERSION=none none\nREPO_URL=nowhere.test\n' > /etc/environment
+            echo 'Defaults env_file=/etc/environment' > /etc/sudoers.d/environment");
+    }
     hosts[1].1.sh(LATE_SQUATTER);
     let before = state_of(&hosts[1].1);
     let (play, sample) = hosts[0].1.sampling(|| controller.run(&[], &task, &["-vvv", "--diff"]));

@@ -325,6 +325,15 @@ fn rights_parents_and_interpreters_are_judged_and_handles_listed() {
     // What cannot be read is said, and a link that dd-agent has planted is not followed.
     host.sh("ln -s /etc/shadow /etc/datadog-agent/conf.d/planted.yaml; mkfifo /etc/datadog-agent/conf.d/fifo.yaml");
     host.secrets(&["list", "--format", "json"]).exits(9).says("planted.yaml").says("is not followed").says("FIFO");
+    host.sh("cd /etc/datadog-agent/conf.d && rm planted.yaml fifo.yaml && mkdir /opt/more && ln -s /opt/more more.d");
+    host.secrets(&["list"]).exits(9).says("more.d").says("a link to a folder, which is not followed");
+    // The Agent's own program is never root's to run: it may be another's to change.
+    let agent = "/opt/datadog-agent/bin/agent/agent";
+    host.write(agent, "#!/bin/sh\nid -un >> /tmp/asked\n", "dd-agent:dd-agent", 0o755);
+    host.sh("touch /tmp/asked && chmod 0666 /tmp/asked");
+    let run = host.secrets(&["check", "--format", "json"]).exits(9);
+    assert_eq!(statuses(&run).get("written").map(String::as_str), Some("unknown"), "{run}");
+    assert_eq!(host.sh("sort -u /tmp/asked").trim(), "dd-agent");
 }
 
 #[test]

@@ -52,7 +52,7 @@ module DdinstallCookbook
 
     def run(*arguments)
       # What this process has in its environment is not what was asked.
-      ours = ENV.keys.grep(/\A(DD|TESTING)_/).to_h { |name| [name, nil] }
+      ours = ENV.keys.grep(/\A(DD_|TESTING_|REPO_URL\z)/).to_h { |name| [name, nil] }
       command = [@path, *arguments, '--format', 'json', '--file', '-']
       out, err, status = Open3.capture3(ours, *command, stdin_data: JSON.generate(@settings))
       [JSON.parse(out), status.exitstatus]

@@ -8,7 +8,7 @@ use crate::config::yaml::{self, Value};
 use crate::desired::{AGENT_UNIT, FIRST_WITHOUT_SECURITY_AGENT};
 use crate::error::{Kind, Result};
 use crate::host::users::effective_is_root;
-use crate::host::{Command, Host, guarded, process, units};
+use crate::host::{Host, process, units};
 use crate::report::Redactor;
 use crate::report::text::{self, Details, Style};
 use crate::secret::wipe;
@@ -16,13 +16,11 @@ use crate::secrets::handles::{Files, Judged};
 use crate::secrets::rules::{self, Broken};
 use crate::secrets::{agent, run::clean};
 use crate::settings::File;
-use crate::verify::{Check, Status};
+use crate::verify::{AGENT_PROGRAM, Check, Status, as_agent};
 
-use super::{AGENT_ANSWERS, AGENT_PROGRAM, Configured, all_files, document, print};
+use super::{AGENT_ANSWERS, Configured, all_files, document, print};
 
 pub(super) fn run(helper: &Helper, format: Format) -> Result<u8> {
-    // The Agent is asked what its checks look like, and that shows values.
-    guarded::keep_memory_private();
     let configured = Configured::read(helper)?;
     let files = all_files(&configured.host)?;
     let mut checks = vec![backend(&configured, &files), written(&files)];
@@ -295,15 +293,20 @@ fn says(host: &Host) -> Vec<Check> {
     if !effective_is_root() || !process::is_installed(host, AGENT_PROGRAM) {
         return Vec::new();
     }
+    let title = "the Agent says that it has resolved its secrets";
+    if let Err(why) = as_agent(host, AGENT_PROGRAM) {
+        let hint = Some("install the Agent".to_owned());
+        return vec![check("agent", title, Status::Unknown, why, "all of them", hint)];
+    }
     let ask = |word: &str| {
-        let mut output = Command::new(AGENT_PROGRAM).arg(word).deadline(AGENT_ANSWERS).run(host).ok()?;
+        let command = as_agent(host, AGENT_PROGRAM).ok()?;
+        let mut output = command.arg(word).deadline(AGENT_ANSWERS).run(host).ok()?;
         let text = output.success().then(|| output.stdout_text());
         // configcheck shows values.
         wipe(&mut output.stdout);
         text
     };
     let mut checks = Vec::new();
-    let title = "the Agent says that it has resolved its secrets";
     if let Some(said) = ask("secret").and_then(|text| agent::secret(&text)).filter(|said| said.enabled) {
         let good = said.rights != Some(false) && said.unresolved.is_empty();
         let seen = match (good, said.unresolved.is_empty()) {

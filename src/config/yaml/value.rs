@@ -1,5 +1,6 @@
 //! YAML values as the Agent reads them, and what a plain scalar means. No files and no edits here.
 
+use crate::settings::bypass::switch;
 use crate::types::YamlPath;
 
 use super::{Parsed, Refusal};
@@ -101,6 +102,18 @@ impl Value {
         }
     }
 
+    /// Whether the Agent, which casts what it reads (see [`switch`]; Go's `ParseInt`), takes this for `wanted`. A word
+    /// such as `no` is off to it with quotes and without them; `yes` is on without them only, and is not taken for on.
+    pub fn is_to_the_agent(&self, wanted: &Value) -> bool {
+        match (self, wanted) {
+            (Value::Str(text), Value::Bool(true)) => switch(text) == Some(true),
+            (Value::Str(_), Value::Bool(false)) => self.as_bool() == Some(false),
+            (Value::Int(number), Value::Bool(on)) => (*number != 0) == *on,
+            (Value::Str(text), Value::Int(number)) => *text == number.to_string(),
+            _ => self == wanted,
+        }
+    }
+
     /// The text of a string value.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -122,7 +135,7 @@ impl Value {
     }
 
     /// What a plain scalar means.
-    pub(super) fn plain(text: &str) -> Value {
+    pub fn plain(text: &str) -> Value {
         match text {
             "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
             "true" | "True" | "TRUE" => return Value::Bool(true),
@@ -238,6 +251,19 @@ mod tests {
             "2024-01-01",
         ] {
             assert_eq!(Value::plain(text), Value::Str(text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_casts_is_what_it_is_cast_to() {
+        let says =
+            |text: &str, wanted: &str| Value::parse(text).unwrap().is_to_the_agent(&Value::parse(wanted).unwrap());
+        for (text, wanted) in [("'9803'", "9803"), ("'true'", "true"), ("1", "true"), ("'0'", "false"), ("no", "false")]
+        {
+            assert!(says(text, wanted), "{text} is {wanted}");
+        }
+        for (text, wanted) in [("'9804'", "9803"), ("yes", "true"), ("'1'", "false"), ("'0'", "true"), ("x", "false")] {
+            assert!(!says(text, wanted), "{text} is not {wanted}");
         }
     }
 

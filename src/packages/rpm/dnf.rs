@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::reach::Reach;
-use super::{INDEX_LIMIT, Repository, explain, index_deadline, older, with_lock};
+use super::{INDEX_LIMIT, Repository, explain, hold, index_deadline, older, with_lock};
 use crate::error::{Error, Kind, Result};
 use crate::host::process::is_installed;
 use crate::host::{Command, Host, Output};
@@ -95,7 +95,8 @@ fn transaction<'a>(session: Session<'a>, specs: &[PackageSpec], change: Change) 
     let best = (!is_old(session.host)).then_some("--best");
     // It has a repository without keys, on which dnf ends where rpm knows no key yet.
     let files = specs.iter().any(|spec| spec.file.is_some()).then_some("--disableplugin=local");
-    dnf(session).args(best).args(change.held.then_some("--disableplugin=versionlock")).args(files)
+    let unlocked = (change.held && !hold::is_dnf5(session.host)).then_some("--disableplugin=versionlock");
+    dnf(session).args(best).args(unlocked).args(files)
 }
 
 /// One transaction; another before it for packages that are to be installed `again`, and with the old yum for those that

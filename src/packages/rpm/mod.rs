@@ -148,6 +148,7 @@ pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change
     database::mend(session, specs)?;
     let held = if change.held { held_of(session, specs)? } else { Vec::new() };
     tell(session, "install", specs);
+    let released = hold::release(session, &held)?;
     let again = unfinished::again(session.host, specs)?;
     unfinished::begin(session.host, specs)?;
     let output = match manager {
@@ -170,7 +171,13 @@ pub fn install(manager: Manager, session: Session, specs: &[PackageSpec], change
             }
             hold::follow(manager, session, &held)
         }
-        Some(wrong) => Err(explain::transaction(&output, "the installation").detail(wrong)),
+        Some(wrong) => {
+            let error = explain::transaction(&output, "the installation").detail(wrong);
+            Err(match hold::follow(manager, session, &released) {
+                Ok(()) => error,
+                Err(failed) => error.detail(failed.what),
+            })
+        }
     }
 }
 

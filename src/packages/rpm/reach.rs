@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{ROOT_FOLDER, Repository};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Attributes, Command, TempDir};
-use crate::net::Way;
+use crate::net::{Way, in_query, no_variable};
 use crate::packages::{Access, Change, Manager, Session};
 
 /// The variable of dnf that holds the mirror's password, and zypper's file of the same use.
@@ -136,7 +136,7 @@ impl Reach {
             Way::Unsaid => {}
             Way::Direct => text.push_str("proxy=\n"),
             // The address was normalised: `$`, which begins a variable, is the one letter that is left to be quoted.
-            Way::Through(proxy) => text.push_str(&format!("proxy={}\n", proxy.reveal().replace('$', "%24"))),
+            Way::Through(proxy) => text.push_str(&format!("proxy={}\n", no_variable(proxy.reveal()))),
         }
         if let Some(ca) = access.ca_bundle(session.host)? {
             text.push_str(&format!("sslcacert={}\n", ca.display()));
@@ -177,9 +177,7 @@ fn with_parameters(text: &str, parameters: &[(&str, String)]) -> String {
         if line.starts_with("baseurl=") {
             for (i, (name, value)) in parameters.iter().enumerate() {
                 let mark = if i == 0 && !line.contains('?') { '?' } else { '&' };
-                // The value is percent-encoded, as a part of an address; in a query more has a meaning.
-                let value = value.replace('&', "%26").replace('+', "%2B").replace('=', "%3D").replace('$', "%24");
-                lines.push_str(&format!("{mark}{name}={value}"));
+                lines.push_str(&format!("{mark}{name}={}", in_query(value)));
             }
         }
         lines.push('\n');

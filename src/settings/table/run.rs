@@ -238,6 +238,15 @@ pub(super) const RUN: &[Setting] = &[
     .idle("this program sends no telemetry, whatever it says")
     .better("none is ever sent; the script sends it unless told otherwise"),
     Setting::new(
+        "no_security_agent_install",
+        &["DD_NO_SECURITY_AGENT_INSTALL"],
+        Bool,
+        "Leaves security-agent.yaml out: not done here.",
+    )
+    .default("as the Agent's package ships it")
+    .idle("security-agent.yaml is made where the Agent's package ships an example of it; DD_RUNTIME_SECURITY_CONFIG_DIRECT_SEND_FROM_SYSTEM_PROBE lets system-probe send by itself")
+    .refused("the file is made where the package ships an example of it; DD_RUNTIME_SECURITY_CONFIG_DIRECT_SEND_FROM_SYSTEM_PROBE lets system-probe send by itself"),
+    Setting::new(
         "apm_instrumentation_enabled",
         &["DD_APM_INSTRUMENTATION_ENABLED"],
         Never(INJECTION),

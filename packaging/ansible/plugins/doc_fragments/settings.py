@@ -501,4 +501,10 @@ options:
       - "Where it is not given: none is ever sent."
       - "The variable DD_INSTRUMENTATION_TELEMETRY_ENABLED of the official script."
     type: bool
+  no_security_agent_install:
+    description:
+      - "Leaves security-agent.yaml out: not done here."
+      - "Where it is not given: as the Agent's package ships it."
+      - "The variable DD_NO_SECURITY_AGENT_INSTALL of the official script."
+    type: bool
 '''

@@ -32,6 +32,8 @@ OPTIONS = {
     'settings': {'type': 'dict', 'no_log': True},
 }
 
+# What a host has in its environment is not what was asked, and would win over what was.
+CLEAN = r"unset REPO_URL $(env | sed -n 's/^\(DD_[A-Za-z0-9_]*\)=.*/\1/p; s/^\(TESTING_[A-Za-z0-9_]*\)=.*/\1/p'); "
 # Says which binary is wanted ($w) here, and ends where another one is there, or none.
 CHECK = (
     'a=$(uname -m); case $a in amd64) a=x86_64;; arm64) a=aarch64;; esac; '
@@ -196,6 +198,7 @@ class RemoteAction(ActionBase):
 
     def _stdin(self, shell, data):
         """Runs a shell text with data on its standard input."""
+        shell = CLEAN + shell
         become = self._connection.become
         takes = getattr(self._connection, 'has_pipelining', False)
         if takes and not (become and become.name.split('.')[-1] in ('su', 'ksu', 'machinectl')):

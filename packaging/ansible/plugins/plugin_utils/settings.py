@@ -101,4 +101,5 @@ SETTINGS = {
     'download_stall': {'type': 'int'},
     'download_limit': {'type': 'int'},
     'instrumentation_telemetry_enabled': {'type': 'bool'},
+    'no_security_agent_install': {'type': 'bool'},
 }
