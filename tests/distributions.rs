@@ -106,6 +106,11 @@ fn what_the_vendor_says_is_what_is_answered() {
         ("ubuntu-18.04.os-release", "x86_64", "4.13.0", ["yes", "yes", "no"], None, None),
         ("rhel-7.9.os-release", "x86_64", "3.10.0-957.el7.x86_64", ["yes", "yes", "yes"], None, None),
         ("rhel-7.9.os-release", "x86_64", "3.10.0-862.el7.x86_64", ["yes", "yes", "no"], None, None),
+        // Backports are those of one kernel alone.
+        ("rhel-7.9.os-release", "x86_64", "3.10.108-1", ["yes", "yes", "no"], None, None),
+        ("rhel-7.9.os-release", "x86_64", "4.1.12-124.48.2.el7uek.x86_64", ["yes", "yes", "no"], None, None),
+        ("rhel-7.9.os-release", "x86_64", "5.4.17-2011.el7uek.x86_64", ["yes", "yes", "yes"], None, None),
+        ("sles-12.5.os-release", "x86_64", "4.13.9", ["yes", "beta", "no"], None, None),
         ("amzn-2.os-release", "x86_64", "4.9.76", ["yes", "yes", "no"], None, None),
         ("amzn-2.os-release", "x86_64", "4.14.0", ["yes", "yes", "yes"], None, None),
         ("alpine-3.20.os-release", "x86_64", "6.6.0", ["no", "no", "no"], None, None),

@@ -47,6 +47,10 @@ fn very_many_keys_are_edited() {
     let items: String = (0..100_000).map(|n| format!("  - i{n}\n")).collect();
     let append = vec![Edit::Append { path: "a".parse().expect("a path"), value: Value::Bool(true) }];
     assert!(edit(format!("a:\n{items}").as_bytes(), &append).is_ok());
+    let replaced = Edit::Set { path: "a".parse().expect("a path"), value: Value::Seq(vec![Value::Bool(true)]) };
+    let start = Instant::now();
+    assert!(edit(format!("a:\n{items}").as_bytes(), &[replaced]).is_ok());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     let comments: String = (0..25_000).map(|n| format!("# b: {n}\n#   c: 1\n")).collect();
     assert!(quickly(&comments, "b.c"));
     let dots: String = (0..25_000).map(|n| format!("k{n}.x: 1\n")).collect();

@@ -24,7 +24,7 @@ pub enum Cause {
     NoAuthorities,
     PortTaken,
     ProxyConfigChanged,
-    /// The Agent looks for the proxy on other ports.
+    /// The Agent looks for the proxy on other ports, or at another address.
     PortRange,
     FipsOff,
     FipsHttps,
@@ -108,7 +108,7 @@ impl Cause {
             Cause::NoAuthorities => "the host has no certificate authorities to check the intake with",
             Cause::PortTaken => "another process holds a port of the proxy",
             Cause::ProxyConfigChanged => "the proxy's configuration is not the vendor's",
-            Cause::PortRange => "the Agent looks for the proxy on other ports",
+            Cause::PortRange => "the Agent looks for the proxy where it is not",
             Cause::FipsOff => "the Agent is not told to use the proxy",
             Cause::FipsHttps => "the Agent speaks TLS to the proxy's plain ports",
             Cause::CwsOff => "CWS is not turned on",

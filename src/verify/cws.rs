@@ -1,8 +1,10 @@
 //! What CWS needs beside its files and units.
 
+use crate::config::value_at;
 use crate::desired::{AGENT_UNIT, SYSPROBE_UNIT};
 use crate::host::services::log_command;
 use crate::host::system::{self, Lockdown};
+use crate::settings::File;
 use crate::support;
 use crate::types::Profile;
 
@@ -82,7 +84,12 @@ fn debugfs(look: &Look) -> Check {
     match look.host.read_text("/proc/mounts") {
         Ok(mounts) => {
             let mounts = mounts.unwrap_or_default();
-            let kind = |line: &str| line.split(' ').nth(2).is_some_and(|kind| ["debugfs", "tracefs"].contains(&kind));
+            // Elsewhere than at its own place neither eBPF's loader nor system-probe looks for it.
+            let places = ["/sys/kernel/debug", "/sys/kernel/tracing"];
+            let kind = |line: &str| {
+                let fields: Vec<&str> = line.split(' ').collect();
+                matches!(fields[..], [_, at, "debugfs" | "tracefs", ..] if places.contains(&at))
+            };
             match mounts.lines().find(|line| kind(line)) {
                 Some(line) => check.passes(line.split(' ').nth(1).unwrap_or_default()),
                 None => check.warns("not mounted", MOUNT).because(Cause::Cws, Mend::Command(MOUNT.into())),
@@ -92,16 +99,28 @@ fn debugfs(look: &Look) -> Check {
     }
 }
 
+/// Whether a line of /proc/net/unix is a socket at this path that takes connections (its flag __SO_ACCEPTCON, proc(5)).
+fn listens(line: &str, path: &str) -> bool {
+    let mut fields = line.split_whitespace();
+    fields.nth(3) == Some("00010000") && fields.nth(3) == Some(path)
+}
+
 fn module(look: &Look) -> Check {
-    let check = Check::of("cws.module", format!("system-probe listens on {SOCKET}"));
+    let named = look.current.document(File::SystemProbe.path()).and_then(|document| document.as_ref().ok());
+    let named = named.and_then(|document| value_at(document, "runtime_security_config.socket")?.as_str());
+    let socket = named.map_or(SOCKET, |path| path.trim_start_matches("unix://"));
+    let check = Check::of("cws.module", format!("system-probe listens on {}", socket.escape_debug()));
     if !look.current.units.get(SYSPROBE_UNIT).is_some_and(|state| state.is_running()) {
         return check.skipped(format!("{SYSPROBE_UNIT} does not run"));
     }
-    match look.host.meta(SOCKET) {
-        Ok(Some(_)) => check.passes("it does"),
-        Ok(None) => check
+    // Not by the file: it may be left over, and its folder may be another user's.
+    match look.host.read_text("/proc/net/unix") {
+        Ok(sockets) if sockets.as_deref().unwrap_or_default().lines().any(|line| listens(line, socket)) => {
+            check.passes("it does")
+        }
+        Ok(_) => check
             .warns(
-                "there is no such socket",
+                "nobody listens there",
                 format!(
                     "{} says why; an Agent that sends from system-probe itself may have none",
                     log_command(look.facts.init, SYSPROBE_UNIT)
@@ -109,5 +128,18 @@ fn module(look: &Look) -> Check {
             )
             .because(Cause::Cws, Mend::Command(look.restart(AGENT_UNIT))),
         Err(failure) => check.unknown(failure.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_counts_where_somebody_listens() {
+        let line = |flags: &str| format!("0000000000000000: 00000002 00000000 {flags} 0001 01 12345 {SOCKET}");
+        assert!(listens(&line("00010000"), SOCKET));
+        assert!(!listens(&line("00000000"), SOCKET) && !listens(&line("00010000"), "/run/other.sock"));
+        assert!(!listens("Num       RefCount Protocol Flags    Type St Inode Path", SOCKET));
     }
 }

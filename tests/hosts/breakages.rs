@@ -136,6 +136,18 @@ pub const CASES: &[Case] = &[
         },
         Printed,
     ),
+    quick(
+        "the proxy is bound where the Agent does not ask",
+        "port-range",
+        |h| {
+            sh(
+                h,
+                "echo DD_FIPS_LOCAL_ADDRESS=127.0.0.2 > /etc/datadog-fips-proxy/environment; systemctl restart datadog-fips-proxy",
+            );
+            h.wait_until("ss -Hltn | grep -q 127.0.0.2:9818");
+        },
+        Printed,
+    ),
     // The proxy's configuration.
     slow(
         "the proxy's configuration is gone",

@@ -1,6 +1,8 @@
 //! Carries out edits: plans one step at a time, splices it, parses the result, and keeps it only if its data are the
 //! old data plus exactly that step.
 
+use std::collections::HashSet;
+
 use crate::types::YamlPath;
 
 use super::check::decode;
@@ -99,6 +101,7 @@ fn together<'e>(parsed: &Parsed, edits: &'e [Edit]) -> Option<(Parsed, Vec<&'e E
         }
     }
     let mut all: Vec<Splice> = Vec::new();
+    let mut known: HashSet<Splice> = HashSet::new();
     let mut changed = Vec::new();
     let mut expected = parsed.norm();
     for edit in edits {
@@ -107,8 +110,7 @@ fn together<'e>(parsed: &Parsed, edits: &'e [Edit]) -> Option<(Parsed, Vec<&'e E
             Step::Write { ways, unify: false, .. } => {
                 for splice in ways.into_iter().next()? {
                     // Settings of one section all activate its line.
-                    let again = !splice.at.is_empty() && all.contains(&splice);
-                    if !again {
+                    if splice.at.is_empty() || known.insert(splice.clone()) {
                         all.push(splice);
                     }
                 }

@@ -79,7 +79,7 @@ impl Lines {
 }
 
 /// One replacement: the bytes of `at` become `with`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Splice {
     pub at: Range<usize>,
     pub with: String,
