@@ -178,7 +178,7 @@ fn cws(edits: &mut Edits, request: &Request, asked: &Asked, agent: Option<&Versi
                 "discovery.enabled",
                 Value::Bool(false),
                 "service discovery would be turned on by CWS, and bypass the proxy",
-                "discovery.enabled: true was set by hand and stays: service discovery bypasses the FIPS proxy",
+                "discovery.enabled was set by hand and stays: where it is on, service discovery bypasses the FIPS proxy",
             );
         }
     }

@@ -123,10 +123,14 @@ pub fn parse_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// What to say of a value of the Agent's that was typed as a bare `yes`, `on` or the like: it is written as a text, since
-/// YAML readers differ on it, and a text of this kind is no switch to the Agent (see [`super::bypass::switch`]).
+/// What to say of a value of the Agent's that was typed as a bare `yes`, `on` or the like, or as a number that does not
+/// fit: it is written as a text, since YAML readers differ on it, and a text of this kind is no switch to the Agent (see [`super::bypass::switch`]).
 pub fn note_on_word(path: &str, typed: &str) -> Option<String> {
     let word = typed.trim();
+    let digits = word.trim_start_matches(['+', '-']);
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && word.parse::<i64>().is_err() {
+        return Some(format!("{path}: {word} is a text: as a number it is too large for some readers"));
+    }
     let told = ["yes", "no", "on", "off", "y", "n"].iter().any(|known| known.eq_ignore_ascii_case(word));
     told.then(|| {
         format!("{path}: `{word}` is a text, and no switch to the Agent; write true or false where one is meant")

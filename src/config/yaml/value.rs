@@ -171,12 +171,11 @@ fn number(text: &str) -> Option<Value> {
             return None;
         }
         let sign = if negative { "-" } else { "" };
-        return match format!("{sign}{digits}").parse::<i64>() {
-            Ok(n) => Some(Value::Int(n)),
-            Err(_) => text.parse().ok().map(Value::Float),
-        };
+        // One that is larger is rounded by some readers.
+        return format!("{sign}{digits}").parse().ok().map(Value::Int);
     }
-    float_shape(digits).then(|| text.parse().ok().map(Value::Float)).flatten()
+    let number: f64 = text.parse().ok().filter(|_| float_shape(digits))?;
+    number.is_finite().then_some(Value::Float(number))
 }
 
 /// Digits with a point, an exponent or both: `1.5`, `.5`, `1.`, `1e3`, `1.5e-3`.
@@ -217,6 +216,14 @@ pub(super) fn dotted(key: &str) -> Option<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_readers_round_is_a_text() {
+        assert_eq!(Value::parse("9223372036854775807").unwrap(), Value::Int(i64::MAX));
+        for text in ["12345678901234567891", "-12345678901234567891", "1e400"] {
+            assert_eq!(Value::parse(text).unwrap(), Value::Str(text.into()));
+        }
+    }
 
     #[test]
     fn plain_scalars_mean_what_all_readers_agree_on() {
