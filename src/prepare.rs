@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::config::value_at;
+use crate::config::is_on;
 use crate::current::Current;
 use crate::desired::{self, Asked, Desired, PROXY_CFG, PROXY_CFG_EXAMPLE};
 use crate::error::Result;
@@ -81,7 +81,7 @@ pub fn look(host: &Host, request: &Request, writes: bool) -> Result<Looked> {
 fn as_configured(asked: &Asked, current: &Current) -> Asked {
     let on = |file: File, path: &str| {
         let document = current.document(file.path())?.as_ref().ok()?;
-        (value_at(document, path)?.as_bool() == Some(true)).then_some(true)
+        is_on(document, path).then_some(true)
     };
     let mut asked = asked.clone();
     if asked.flavor().knows_proxy() {

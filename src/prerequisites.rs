@@ -1,6 +1,6 @@
 //! What must hold before anything is written. Every refusal here leaves the host untouched.
 
-use crate::config::value_at;
+use crate::config::is_on;
 use crate::config::yaml::Value;
 use crate::current::Current;
 use crate::desired::{Asked, PORTS, PROXY_UNIT};
@@ -92,7 +92,7 @@ pub fn request(request: &Request, asked: &Asked, profile: Profile, current: &Cur
     if request.api_key.is_none() && !has_key && !waived {
         return usage(format!("DD_API_KEY is not set, and {path} holds no key"), NO_KEY);
     }
-    let is_fips = value_at(document, "fips.enabled").and_then(Value::as_bool) == Some(true);
+    let is_fips = is_on(document, "fips.enabled");
     if is_fips && request.fips == Some(false) && !request.allow_fips_off {
         return usage(
             "DD_FIPS_MODE is off, and this host has FIPS on: its data would leave outside the proxy".into(),

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use crate::cli::{Extent, Format};
-use crate::config::value_at;
-use crate::config::yaml::{self, Value};
+use crate::config::{is_on, yaml};
 use crate::desired::{AGENT_UNIT, PROXY};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Hold, Host, Lock, scopes, units, users};
@@ -190,7 +189,7 @@ fn waits_for_proxy(host: &Host) -> bool {
     let there = Manager::of(host).and_then(installed).unwrap_or_default();
     let stored = host.read(File::Datadog.path()).ok().flatten();
     let document = stored.and_then(|stored| yaml::load(&stored.bytes).ok());
-    let on = document.is_some_and(|d| value_at(&d, "fips.enabled").and_then(Value::as_bool) == Some(true));
+    let on = document.is_some_and(|document| is_on(&document, "fips.enabled"));
     on && matches!(there.as_slice(), [Some(_), None])
 }
 

@@ -10,6 +10,11 @@ pub fn value_at<'a>(document: &'a Document, path: &str) -> Option<&'a Value> {
     document.get(&path.parse().ok()?)
 }
 
+/// Whether a switch at such a path is on, in whatever words the file has for it.
+pub fn is_on(document: &Document, path: &str) -> bool {
+    value_at(document, path).and_then(Value::as_bool) == Some(true)
+}
+
 /// A value on one line, for messages.
 pub fn shown(value: &Value) -> String {
     let list = |items: Vec<String>| items.join(", ");

@@ -3,7 +3,7 @@
 
 use super::capabilities::Role;
 use super::fips::{is_default, role_of};
-use super::mend::{FIRST_PORT, PORTS, SECRET, from_secret};
+use super::mend::{FIRST_PORT, PORTS, SECRET, from_secret, pair};
 use super::model::{Finding, Variable};
 use super::read::{Place, kubernetes::flatten, written};
 use super::rights::{is_plain, is_secret};
@@ -298,21 +298,11 @@ fn bypasses(root: &Place, number: usize, cws: bool, found: &mut Vec<Finding>) {
     }
 }
 
-fn pair(name: &str, value: &str) -> Value {
-    let text = |text: &str| Value::Str(text.into());
-    Value::Map(vec![("name".into(), text(name)), ("value".into(), text(value))])
-}
-
 /// Variables of a section: a list, and a map.
 fn given(section: &Place) -> Vec<Variable> {
     let mut all = section.variables("env");
-    all.extend(section.entries("envDict").into_iter().map(|(name, value)| Variable {
-        name: name.to_owned(),
-        value: Some(written(value.value)),
-        mistyped: false,
-        inherited: false,
-        at: value.at,
-    }));
+    let entries = section.entries("envDict").into_iter();
+    all.extend(entries.map(|(name, value)| Variable::new(name, Some(written(value.value)), value.at)));
     all
 }
 

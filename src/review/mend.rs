@@ -26,7 +26,8 @@ fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Map(entries.map(|(key, value)| (key.to_owned(), value)).to_vec())
 }
 
-fn pair(name: &str, value: &str) -> Value {
+/// A variable of a list.
+pub fn pair(name: &str, value: &str) -> Value {
     map([("name", text(name)), ("value", text(value))])
 }
 

@@ -79,6 +79,11 @@ pub struct Variable {
 }
 
 impl Variable {
+    /// One that a container has of its own, in the form that its platform takes.
+    pub fn new(name: &str, value: Option<String>, at: String) -> Variable {
+        Variable { name: name.to_owned(), value, mistyped: false, inherited: false, at }
+    }
+
     /// Whether it decides what is judged, and its value stands elsewhere. Only FIPS asks for a site and endpoints.
     pub fn is_unread(&self, fips: bool) -> bool {
         let name = self.name.as_str();

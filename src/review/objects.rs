@@ -1,6 +1,7 @@
 //! What stands beside the pods in manifests: rights in the cluster, namespaces, secrets.
 
 use super::Standing;
+use super::mend::SECRET;
 use super::model::Finding;
 use super::read::{Place, kubernetes::objects};
 use super::rules::finding;
@@ -46,7 +47,7 @@ pub fn check(document: &Value, number: usize, pods: &[Standing], found: &mut Vec
                     let value = object.text(&format!("spec/global/credentials/{key}"));
                     if let Some(value) = value.filter(|value| super::rights::is_plain(value)) {
                         secrets.push(Secret::new(value));
-                        let secret = [("secretName", "datadog-secret"), ("keyName", &key.replace("Key", "-key"))];
+                        let secret = [("secretName", SECRET.0), ("keyName", &key.replace("Key", "-key"))];
                         let secret = secret.map(|(key, value)| (key.to_owned(), Value::Str(value.into())));
                         let at = format!("{credentials}/{at}");
                         let fix = vec![

@@ -75,7 +75,7 @@ fn variables(place: &Place) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     for (name, value) in place.entries("environment") {
         let text = (*value.value != Value::Null).then(|| written(value.value)).and_then(|text| known(&text));
-        found.push(Variable { name: name.to_owned(), value: text, mistyped: false, inherited: false, at: value.at });
+        found.push(Variable::new(name, text, value.at));
     }
     for item in place.items("environment") {
         let text = written(item.value);
@@ -83,8 +83,7 @@ fn variables(place: &Place) -> Vec<Variable> {
             Some((name, value)) => (name, Some(value)),
             None => (text.as_str(), None),
         };
-        let value = value.and_then(known);
-        found.push(Variable { name: name.to_owned(), value, mistyped: false, inherited: false, at: item.at });
+        found.push(Variable::new(name, value.and_then(known), item.at));
     }
     found
 }

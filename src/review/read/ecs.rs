@@ -41,10 +41,7 @@ pub fn workload(document: &Value, number: usize) -> Workload {
 fn container(task: &Place, place: &Place) -> Container {
     let (name, image) = (place.text("name").unwrap_or(""), place.text("image").unwrap_or(""));
     let mut variables = place.variables("environment");
-    let secret = |secret: &Place| {
-        let name = secret.text("name")?.to_owned();
-        Some(Variable { name, value: None, mistyped: false, inherited: false, at: secret.at.clone() })
-    };
+    let secret = |secret: &Place| Some(Variable::new(secret.text("name")?, None, secret.at.clone()));
     variables.extend(place.items("secrets").iter().filter_map(secret));
     let role = match role(image, name, "", &variables) {
         Role::Agent if name.starts_with("init") => Role::Init,

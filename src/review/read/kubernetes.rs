@@ -46,15 +46,9 @@ fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
         let pod = object.get(path)?;
         pod.get("containers").is_some().then_some((path, pod))
     })?;
-    let read = |list: &str, init| -> Vec<Container> {
-        let containers = pod.items(list);
-        let container = |place: &Place| {
-            let variables = [inherited(place, sets), own(place, sets)].concat();
-            Container { unread: unread(place, sets), ..container(object, &pod, place, variables, path, init) }
-        };
-        containers.iter().map(container).collect()
-    };
-    let mut containers = [read("initContainers", true), read("containers", false)].concat();
+    let mut containers: Vec<Container> =
+        pod.items("initContainers").iter().map(|place| container(object, &pod, place, sets, path, true)).collect();
+    containers.extend(pod.items("containers").iter().map(|place| container(object, &pod, place, sets, path, false)));
     whole(&mut containers);
     let name = object.text("metadata/name").unwrap_or("without a name");
     let mut sources = pod.items("volumes");
@@ -75,17 +69,11 @@ fn workload(object: &Place, document: usize, sets: &Sets) -> Option<Workload> {
     })
 }
 
-fn container(
-    object: &Place,
-    pod: &Place,
-    place: &Place,
-    variables: Vec<Variable>,
-    path: &str,
-    init: bool,
-) -> Container {
+fn container(object: &Place, pod: &Place, place: &Place, sets: &Sets, path: &str, init: bool) -> Container {
     let (name, image) = (place.text("name").unwrap_or(""), place.text("image").unwrap_or(""));
     let command: Vec<String> =
         place.items("command").iter().chain(&place.items("args")).map(|word| written(word.value)).collect();
+    let variables = [inherited(place, sets), own(place, sets)].concat();
     let role = match role(image, name, &command.join(" "), &variables) {
         Role::Other => Role::Other,
         _ if init => Role::Init,
@@ -123,7 +111,7 @@ fn container(
         image: image.to_owned(),
         at: place.at.clone(),
         variables,
-        unread: Vec::new(),
+        unread: unread(place, sets),
         capabilities: capabilities.into_iter().map(|(name, at)| (capability(&name), at)).collect(),
         privileged: context.flag("privileged"),
         unconfined,
@@ -152,11 +140,8 @@ fn inherited(place: &Place, sets: &Sets) -> Vec<Variable> {
     for item in place.items("envFrom") {
         let Some((key, prefix)) = source(&item) else { continue };
         let variable = |(name, value): &(String, Option<String>)| Variable {
-            name: format!("{prefix}{name}"),
-            value: value.clone(),
-            mistyped: false,
             inherited: true,
-            at: item.at.clone(),
+            ..Variable::new(&format!("{prefix}{name}"), value.clone(), item.at.clone())
         };
         found.extend(sets.variables.get(&key).into_iter().flatten().map(variable));
     }

@@ -73,13 +73,8 @@ impl<'v> Place<'v> {
         let variable = |place: &Place| {
             let value = place.get("value");
             let mistyped = value.as_ref().is_some_and(|p| !matches!(p.value, Value::Str(_)));
-            Some(Variable {
-                name: place.text("name")?.to_owned(),
-                value: value.map(|p| written(p.value)),
-                mistyped,
-                inherited: false,
-                at: place.at.clone(),
-            })
+            let text = value.map(|p| written(p.value));
+            Some(Variable { mistyped, ..Variable::new(place.text("name")?, text, place.at.clone()) })
         };
         self.items(keys).iter().filter_map(variable).collect()
     }
