@@ -129,7 +129,8 @@ pub fn note_on_word(path: &str, typed: &str) -> Option<String> {
     let word = typed.trim();
     let digits = word.trim_start_matches(['+', '-']);
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && word.parse::<i64>().is_err() {
-        return Some(format!("{path}: {word} is a text: as a number it is too large for some readers"));
+        // Without it: a key may be made of digits alone.
+        return Some(format!("{path}: what was given is a text: as a number it is too large for some readers"));
     }
     let told = ["yes", "no", "on", "off", "y", "n"].iter().any(|known| known.eq_ignore_ascii_case(word));
     told.then(|| {
@@ -197,6 +198,14 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_is_too_large_is_told_and_not_shown() {
+        let digits = "12345678901234567890123456789012";
+        let told = note_on_word("api_key", digits).unwrap();
+        assert!(told.starts_with("api_key: ") && !told.contains(digits), "{told}");
+        assert!(note_on_word("port", "9803").is_none() && note_on_word("port", "-9803").is_none());
+    }
 
     #[test]
     fn every_off_value_is_off() {
