@@ -8,7 +8,7 @@ use crate::desired::{self, AGENT_UNIT, Asked, Desired, PORTS, PROXY_CFG, PROXY_U
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Events};
 use crate::facts::Facts;
-use crate::host::units::{self, Verdict};
+use crate::host::units::{self, Settled, Verdict};
 use crate::host::{Attributes, Hold, Host, Stored, services, sockets, system, users};
 use crate::packages::{Change, Manager, PackageSpec, Session};
 use crate::plan::{Context, Plan};
@@ -401,11 +401,46 @@ impl Run<'_> {
         self.job.events().progress("watching the services settle", None);
         let settled = units::settle(self.job.host(), &watched, SETTLE, SETTLE_LIMIT)?;
         self.applied.settling = started.elapsed().as_secs_f64();
-        // One that failed ends the watching, whatever the others are still at.
-        let failed = settled.iter().find(|s| s.verdict == Verdict::Failed);
-        match failed.or_else(|| settled.iter().find(|s| s.verdict != Verdict::Up)) {
-            None => Ok(()),
-            Some(s) => Err(units::service_error(self.job.host(), &s.unit)),
-        }
+        let Some(culprit) = culprit(&settled) else { return Ok(()) };
+        let error = units::service_error(self.job.host(), &culprit.unit);
+        let victims = settled.iter().filter(|s| s.verdict == Verdict::Failed && s.unit.name != culprit.unit.name);
+        Err(victims.fold(error, |error, s| error.detail(format!("{} is {}, too", s.unit.name, s.unit.seen()))))
+    }
+}
+
+/// The unit to tell of, if not all are up. One that failed ends the watching, whatever the others are still at; but the
+/// satellites stop and start with the Agent, so that systemd may give one of them up before an Agent that crashes.
+fn culprit(settled: &[Settled]) -> Option<&Settled> {
+    let not_up = || settled.iter().filter(|s| s.verdict != Verdict::Up);
+    let crashing = |s: &&Settled| s.unit.name == AGENT_UNIT && (s.unit.n_restarts > 0 || !s.unit.is_active());
+    not_up().find(crashing).or_else(|| not_up().find(|s| s.verdict == Verdict::Failed)).or_else(|| not_up().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::units::UnitState;
+
+    fn settled(name: &str, active: &str, n_restarts: u32, verdict: Verdict) -> Settled {
+        let unit = UnitState { name: name.into(), active_state: active.into(), n_restarts, ..UnitState::default() };
+        Settled { unit, verdict }
+    }
+
+    #[test]
+    fn an_agent_that_crashes_is_told_before_what_stops_with_it() {
+        let told = |agent: (&str, u32, Verdict), probe: (&str, u32, Verdict)| {
+            let all =
+                [settled(SATELLITES[0], probe.0, probe.1, probe.2), settled(AGENT_UNIT, agent.0, agent.1, agent.2)];
+            culprit(&all).map(|s| s.unit.name.clone())
+        };
+        let (agent, probe) = (Some(AGENT_UNIT.to_owned()), Some(SATELLITES[0].to_owned()));
+        let (failed, up, restless) = (Verdict::Failed, Verdict::Up, Verdict::Restless);
+        assert_eq!(told(("activating", 3, restless), ("failed", 0, failed)), agent);
+        assert_eq!(told(("active", 3, restless), ("failed", 0, failed)), agent);
+        assert_eq!(told(("failed", 0, failed), ("failed", 0, failed)), agent);
+        // It has only not rested yet, or has long.
+        assert_eq!(told(("active", 0, restless), ("failed", 4, failed)), probe);
+        assert_eq!(told(("active", 1, up), ("activating", 4, restless)), probe);
+        assert_eq!(told(("active", 1, up), ("active", 0, up)), None);
     }
 }

@@ -35,6 +35,17 @@ fn an_agent_that_crashes_is_taken_back() {
     a_crash_is_taken_back(Suite::Bookworm);
 }
 
+#[test]
+fn an_agent_that_crashes_is_named_though_systemd_gives_its_satellite_up_before() {
+    let limit = "/etc/systemd/system/datadog-agent-sysprobe.service.d/limit.conf";
+    let text = "[Service]\nStartLimitInterval=60\nStartLimitBurst=2\n";
+    let host = Host::fresh(Suite::Bookworm).file(limit, text, "root:root", 0o644).repo(Repo::Crash).boot();
+    let before = host.state();
+    let run = host.install().exits(8).says("datadog-agent.service is").says("panic: runtime error");
+    let run = run.says("datadog-agent-sysprobe.service is failed (failed), too");
+    is_as_before(&host, &before, &run);
+}
+
 pub(super) fn a_failing_script_is_taken_back(suite: Suite) {
     let host = Host::fresh(suite).repo(Repo::Postinst).boot();
     let before = host.state();
