@@ -25,11 +25,11 @@ fn main() -> ExitCode {
 fn run() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         Ok(invocation) => ExitCode::from(commands::run(&invocation)),
-        Err(error) => {
-            let code = if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
-            // Help and version go to standard output; a reader that went away is no failure.
+        Err(error) if error.use_stderr() => {
             let _ = error.print();
-            ExitCode::from(code)
+            ExitCode::from(Kind::Usage.exit_code())
         }
+        // Help and version.
+        Err(error) => ExitCode::from(commands::told(error.print())),
     }
 }

@@ -295,6 +295,8 @@ fn output_that_cannot_be_written_is_no_success() {
         &["render", "kubernetes"],
         &["verify", "--list"],
         &["support"],
+        &["--help"],
+        &["--version"],
     ] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
         let output = into(args, full.into());

@@ -66,7 +66,17 @@ static UNWRITTEN: OnceLock<std::io::Error> = OnceLock::new();
 pub fn run(invocation: &Invocation) -> u8 {
     // It reads keys and passwords, and the released binary aborts on a panic.
     guarded::keep_memory_private();
-    let exit_code = carry_out(invocation);
+    outcome(carry_out(invocation))
+}
+
+/// The exit code where all that was asked for was a text, by how printing it went.
+pub fn told(printed: std::io::Result<()>) -> u8 {
+    written(printed.and_then(|()| std::io::stdout().flush()));
+    outcome(0)
+}
+
+/// The exit code of a command, which is another one if its words were lost.
+fn outcome(exit_code: u8) -> u8 {
     let Some(why) = UNWRITTEN.get() else { return exit_code };
     let error = Error::io("write", Path::new("standard output"), why);
     let error = error.state("the command came to its end, and what it had to say is incomplete");

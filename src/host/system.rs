@@ -1,5 +1,6 @@
 //! Facts of the kernel and small services of the system: time, randomness, checksums.
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
@@ -28,6 +29,12 @@ pub fn kernel_release() -> Option<String> {
 pub fn hostname() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(text.trim().to_owned())
+}
+
+/// The 32 hexadecimal digits of /etc/machine-id; None in an image, which has none yet.
+pub fn machine_id(host: &Host) -> Option<String> {
+    let text = host.read_text("/etc/machine-id").ok()??;
+    Some(text.trim().to_owned()).filter(|id| id.len() == 32 && id.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// The ids of all groups that a process acts with. None if there is no such process.
@@ -105,6 +112,19 @@ pub fn processes(host: &Host, program: &str) -> Vec<(u32, u32)> {
     found
 }
 
+/// When a process was started, in seconds since 1970. None if there is none.
+pub fn started(host: &Host, pid: u32) -> Option<i64> {
+    let text = host.read_text(format!("/proc/{pid}/stat")).ok()??;
+    let second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+    Some(epoch_seconds() as i64 - (now.tv_sec() - ticks(&text)? / second))
+}
+
+/// The start of a process in ticks since the machine was booted, from its `stat`; its name may hold blanks and brackets.
+fn ticks(stat: &str) -> Option<i64> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
 /// Seconds since 1970; 0 with a clock before that.
 pub fn epoch_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
@@ -122,7 +142,7 @@ pub fn time_of_monotonic(microseconds: u64) -> Option<i64> {
 /// A random UUID from the kernel, such as `f81d4fae-7dec-41d0-a765-00a0c91e6bf6`.
 pub fn random_uuid() -> Result<String> {
     const SOURCE: &str = "/proc/sys/kernel/random/uuid";
-    let text = std::fs::read_to_string(SOURCE).map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
+    let text = std::fs::read_to_string(SOURCE).map_err(|e| Error::io("read", Path::new(SOURCE), &e))?;
     Ok(text.trim().to_owned())
 }
 
@@ -133,14 +153,14 @@ pub(super) fn random_hex() -> Result<String> {
     let mut bytes = [0u8; 8];
     std::fs::File::open(SOURCE)
         .and_then(|mut f| f.read_exact(&mut bytes))
-        .map_err(|e| Error::io("read", std::path::Path::new(SOURCE), &e))?;
+        .map_err(|e| Error::io("read", Path::new(SOURCE), &e))?;
     Ok(hex(&bytes))
 }
 
 /// The bytes of the program that is running.
 pub fn own_program() -> Result<Vec<u8>> {
     const SELF: &str = "/proc/self/exe";
-    std::fs::read(SELF).map_err(|e| Error::io("read", std::path::Path::new(SELF), &e))
+    std::fs::read(SELF).map_err(|e| Error::io("read", Path::new(SELF), &e))
 }
 
 /// The SHA-256 of `bytes` in lower-case hexadecimal digits.
@@ -182,5 +202,16 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("proc/sys/crypto")).unwrap();
         std::fs::write(folder.path().join("proc/sys/crypto/fips_enabled"), "1\n").unwrap();
         assert_eq!(kernel_fips(&host).unwrap(), Some(true));
+    }
+
+    #[test]
+    fn a_process_tells_when_it_was_started() {
+        let after_name = "S 1 9 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 12345 67 18446744073709551615";
+        assert_eq!(ticks(&format!("9 (a) b) {after_name}")), Some(4711));
+        assert_eq!(ticks("9 (a) S 1"), None);
+        let host = Host::new(Path::new("/")).unwrap();
+        let ago = epoch_seconds() as i64 - started(&host, std::process::id()).unwrap();
+        assert!((0..3600).contains(&ago), "{ago}");
+        assert_eq!(started(&host, u32::MAX), None);
     }
 }

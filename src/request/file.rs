@@ -56,12 +56,30 @@ fn is_handle(value: &Yaml) -> bool {
 
 /// The top of an `install.yaml`. An empty file says nothing.
 pub(super) fn read(bytes: &[u8]) -> Result<Mapping, String> {
-    match serde_yaml::from_slice(bytes) {
+    match parsed(bytes) {
         Ok(Yaml::Mapping(entries)) => Ok(entries),
         Ok(Yaml::Null) => Ok(Mapping::new()),
         Ok(_) => Err("it holds no settings: lines such as `site: ddog-gov.com` were expected".into()),
         Err(why) => Err(format!("it is no valid YAML: {why}")),
     }
+}
+
+/// So many brackets may be open at once: the reader's time grows with their square.
+const BRACKETS: usize = 128;
+
+fn parsed(bytes: &[u8]) -> Result<Yaml, String> {
+    let mut open = 0_usize;
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > BRACKETS {
+            return Err(format!("more than {BRACKETS} brackets are open at once"));
+        }
+    }
+    serde_yaml::from_slice(bytes).map_err(|why| why.to_string())
 }
 
 /// The value of a key of the table, typed or as text.
@@ -105,7 +123,7 @@ pub(super) fn set(text: &str) -> Result<Vec<Extra>, String> {
     let (path, value) = rest.split_once('=').ok_or(form)?;
     let file = File::named(name).ok_or(form)?;
     let path: YamlPath = path.parse()?;
-    let value: Yaml = serde_yaml::from_str(value)
+    let value = parsed(value.as_bytes())
         .map_err(|_| format!("{path}: the value is no valid YAML; put text that YAML would read as more in quotes"))?;
     let mut extras = Vec::new();
     leaves(file, path, &value, &mut extras)?;
@@ -181,4 +199,19 @@ pub(super) fn taken(extra: &Extra, values: &Values) -> Option<&'static Setting> 
 /// Whether one path is the other, or leads to it. Keys match whatever their case, as in the Agent.
 pub(super) fn overlap(a: &YamlPath, b: &YamlPath) -> bool {
     a.keys().iter().zip(b.keys()).all(|(a, b)| a.eq_ignore_ascii_case(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_nested_without_end_are_refused_at_once() {
+        let deep = format!("set: {}", "[".repeat(100_000));
+        assert!(read(deep.as_bytes()).unwrap_err().contains("brackets"));
+        assert!(set(&format!("datadog:a={}", "{a: ".repeat(20_000))).unwrap_err().contains("no valid YAML"));
+        // Closed ones are no depth.
+        let long = format!("tags: [{}]", "[], ".repeat(1000));
+        assert_eq!(read(long.as_bytes()).unwrap().len(), 1);
+    }
 }

@@ -12,7 +12,7 @@ use crate::secrets::rules;
 use crate::settings::File;
 use crate::types::Version;
 
-use super::{Cause, Check, Look, Mend};
+use super::{Cause, Check, Look, Mend, container};
 
 /// The Agent itself.
 pub const PROGRAM: &str = "/opt/datadog-agent/bin/agent/agent";
@@ -98,8 +98,13 @@ pub fn as_agent<'a>(host: &Host, program: &str) -> Result<Command<'a>, String> {
 
 /// Whether the Agent was started within the last minute.
 fn is_new(look: &Look) -> bool {
-    let started =
-        look.current.units.get(AGENT_UNIT).and_then(|state| system::time_of_monotonic(state.active_since_monotonic));
+    let started = look.current.units.get(AGENT_UNIT).and_then(|state| {
+        let since = system::time_of_monotonic(state.active_since_monotonic);
+        // Without systemd its process tells.
+        since.or_else(|| {
+            container::pids(look, state).into_iter().filter_map(|pid| system::started(look.host, pid)).max()
+        })
+    });
     started.is_none_or(|started| started + 60 > system::epoch_seconds() as i64)
 }
 

@@ -186,10 +186,8 @@ pub struct HostName {
 
 impl HostName {
     fn of(host: &Host, facts: &Facts) -> HostName {
-        let id = host.read_text("/etc/machine-id").ok().flatten();
-        let id = id.map(|id| id.trim().to_owned()).filter(|id| id.len() == 32);
         HostName {
-            machine: id.map(|id| derived(&id)),
+            machine: system::machine_id(host).map(|id| derived(&id)),
             name: system::hostname().unwrap_or_default(),
             distribution: facts.distribution.name.clone(),
             kernel: facts.kernel.clone(),

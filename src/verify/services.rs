@@ -86,7 +86,13 @@ pub(super) fn journald(host: &Host, desired: &Desired, current: &Current) -> Vec
 fn journal_folder(host: &Host, group: Option<u32>) -> Check {
     let expected = format!("a journal that the group {JOURNAL_GROUP} can read");
     let check = Check::new("journald.access", "there is a journal to read", expected);
-    for folder in ["/var/log/journal", "/run/log/journal"] {
+    let mut folders = ["/var/log/journal", "/run/log/journal"];
+    // journald writes to the second one before the first is there, and where it was told to keep nothing.
+    let volatile = system::machine_id(host).map(|id| format!("{}/{id}/system.journal", folders[1]));
+    if volatile.is_some_and(|journal| matches!(host.meta(journal), Ok(Some(_)))) {
+        folders.reverse();
+    }
+    for folder in folders {
         let meta = match host.meta(folder) {
             Ok(Some(meta)) => meta,
             Ok(None) => continue,

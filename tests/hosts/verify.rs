@@ -107,6 +107,21 @@ fn an_intake_that_is_away_is_named() {
     host.wait_until("ddinstall verify");
 }
 
+/// The folder that journald writes to counts, not one of earlier days.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn a_journal_that_is_kept_in_memory_alone_is_found() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    host.install().exits(0);
+    host.write("/etc/systemd/journald.conf.d/volatile.conf", "[Journal]\nStorage=volatile\n", "root:root", 0o644);
+    host.sh("systemctl restart systemd-journald; chmod 2755 /var/log/journal; chmod 700 /run/log/journal");
+    let run = host.verify().fails("journald.access");
+    assert!(run.stdout.contains("/run/log/journal has mode 2700"), "{run}");
+    host.sh("chmod 2755 /run/log/journal");
+    let run = host.ddinstall(&["verify", "--details", "--only", "journald.access"]).run().exits(0);
+    run.says("/run/log/journal");
+}
+
 #[test]
 fn a_host_without_the_agent_is_not_proven() {
     let host = Host::fresh(Suite::Bookworm).boot();
