@@ -134,6 +134,7 @@ pub fn prepare(session: Session, request: &Request, online: bool) -> Result<Prep
         prerequisites::held(request, &context.packages, &current)?;
         prerequisites::downgrade(request, &context.packages)?;
     }
+    prerequisites::can_install(host, &context.packages)?;
     if !context.packages.is_empty() {
         context.agent_is_ours |= context.packages.iter().any(|change| change.name == agent && change.from.is_none());
         context.packages_done = false;

@@ -47,6 +47,20 @@ pub fn platform(host: &Host, facts: &Facts, request: &Request, asked: &Asked, wr
     Ok(notes)
 }
 
+/// Packages can be changed one by one: a host that was booted from one image (ostree, bootc) has its programs read-only.
+/// Its configuration can be changed.
+pub fn can_install(host: &Host, changes: &[PackageChange]) -> Result<()> {
+    const BOOTED: &str = "/run/ostree-booted";
+    if changes.is_empty() || host.meta(BOOTED)?.is_none() {
+        return Ok(());
+    }
+    let names: Vec<&str> = changes.iter().map(|change| change.name.as_str()).collect();
+    let what =
+        format!("this system is one image ({BOOTED} is there): {} cannot be installed into it", names.join(", "));
+    Err(Error::new(Kind::Unsupported, what)
+        .hint("run `ddinstall install --no-key` in the build of the image, or layer the packages (`rpm-ostree install`); then run again"))
+}
+
 /// What the packages have a service for, under this host's init system.
 fn services(facts: &Facts, asked: &Asked) -> Result<Option<String>> {
     match facts.init {

@@ -116,6 +116,9 @@ fn a_host_that_will_not_do() {
         host.refuses(host.install(), 3, &["os-release"]);
     }
     release(&debian);
+    host.host.sh("touch /run/ostree-booted");
+    host.refuses(host.install(), 3, &["/run/ostree-booted", "datadog-fips-proxy", "in the build of the image"]);
+    host.host.sh("rm /run/ostree-booted");
 
     host.refuses(host.install().user("nobody"), 4, &["root", "sudo"]);
     host.host.sh(SQUATTER);
