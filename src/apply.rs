@@ -298,8 +298,9 @@ impl Run<'_> {
         {
             undo.push(Undo::Unit { unit: state.name.clone(), ran: true });
         }
-        let versions = changes.iter().map(|change| (change.name.as_str(), change.to.as_deref()));
-        self.receipt.follow_packages(versions)?;
+        for change in changes.iter().filter(|change| change.from.is_none()) {
+            self.receipt.follow_package(&change.name, change.to.as_deref())?;
+        }
         self.receipt.intend(host, step.describe(), undo)?;
         // Scriptlets start services themselves; nothing may run before its configuration is in place.
         if self.hold.is_none() {

@@ -285,16 +285,16 @@ impl Receipt {
         Ok(())
     }
 
-    /// Packages are about to get these versions: what an earlier part of this run brought is ours all the same.
-    pub fn follow_packages<'p>(&mut self, changes: impl Iterator<Item = (&'p str, Option<&'p str>)>) -> Result<()> {
-        for (package, to) in changes {
-            for undo in self.run()?.steps.iter_mut().flat_map(|step| &mut step.undo) {
-                if let Undo::RestorePackage { name, by, .. } = undo
-                    && name == package
-                {
-                    *by = to.map(str::to_owned);
-                }
-            }
+    /// A package that an earlier part of this run has left half-installed is about to get this version: it is ours all
+    /// the same.
+    pub fn follow_package(&mut self, package: &str, to: Option<&str>) -> Result<()> {
+        let undos = self.run()?.steps.iter_mut().flat_map(|step| &mut step.undo);
+        let mut moves = undos.filter_map(|undo| match undo {
+            Undo::RestorePackage { name, by, .. } if name == package => Some(by),
+            _ => None,
+        });
+        if let Some(by) = moves.next_back() {
+            *by = to.map(str::to_owned);
         }
         Ok(())
     }

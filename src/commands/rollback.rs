@@ -205,7 +205,7 @@ fn folders(steps: &[Record]) -> BTreeSet<&Path> {
 
 fn planned(steps: &[Record]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for line in steps.iter().rev().flat_map(|step| step.undo.iter().rev()).filter_map(rollback::describe) {
+    for line in rollback::resolved(steps).iter().rev().filter_map(rollback::describe) {
         if !lines.contains(&line) {
             lines.push(line);
         }

@@ -31,7 +31,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(host: &Host, undos: &[&Undo]) -> Files {
+    pub(super) fn read(host: &Host, undos: &[Undo]) -> Files {
         let mut files = Files { written: HashMap::new(), found: HashMap::new(), there: HashSet::new() };
         for undo in undos {
             let (path, written, backup) = match undo {

@@ -4,11 +4,10 @@
 mod files;
 mod packages;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use files::{Files, Now};
-pub use packages::scripts;
+pub use packages::{resolved, scripts};
 
 use crate::desired::{AGENT_UNIT, PROXY_UNIT, SATELLITES};
 use crate::error::{Error, Result};
@@ -85,25 +84,15 @@ pub fn describe(undo: &Undo) -> Option<String> {
 /// Undoes these steps (oldest first, of one run or of several): what they started is stopped, then files, groups and
 /// packages go back, then what ran before runs again. Services start with the old configuration only.
 pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
-    let undos: Vec<&Undo> = steps.iter().flat_map(|step| &step.undo).collect();
+    let undos = packages::resolved(steps);
     let mut this = Undoing { session, purge, files: Files::read(session.host, &undos), out: Undone::default() };
     // Of several runs the oldest knows what was before all of them.
     let mut ran: Vec<(&str, bool)> = Vec::new();
-    let mut first: HashMap<&str, bool> = HashMap::new();
     for undo in &undos {
-        match undo {
-            Undo::Unit { unit, ran: before } if !ran.iter().any(|(known, _)| known == unit) => {
-                ran.push((unit, *before));
-            }
-            Undo::RemovePackages { names, .. } => {
-                for name in names {
-                    first.entry(name).or_insert(true);
-                }
-            }
-            Undo::RestorePackage { name, .. } => {
-                first.entry(name).or_insert(false);
-            }
-            _ => {}
+        if let Undo::Unit { unit, ran: before } = undo
+            && !ran.iter().any(|(known, _)| known == unit)
+        {
+            ran.push((unit, *before));
         }
     }
     ran.sort_by_key(|(unit, _)| *unit != PROXY_UNIT);
@@ -111,9 +100,10 @@ pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
         this.stop(unit);
     }
     // Scriptlets restart services themselves: not before all is back.
-    let held = if first.is_empty() { None } else { this.hold() };
+    let moves = |undo: &Undo| matches!(undo, Undo::RemovePackages { .. } | Undo::RestorePackage { .. });
+    let held = if undos.iter().any(moves) { this.hold() } else { None };
     for undo in undos.iter().rev() {
-        this.one(undo, &first);
+        this.one(undo);
     }
     if let Some(Err(error)) = held.map(Hold::release) {
         this.out.failed.push(("let the services start again".into(), error));
@@ -201,7 +191,7 @@ impl Undoing<'_> {
         }
     }
 
-    fn one(&mut self, undo: &Undo, first: &HashMap<&str, bool>) {
+    fn one(&mut self, undo: &Undo) {
         let Session { host, .. } = self.session;
         match undo {
             Undo::RestoreFile { path, backup, uid, gid, mode, mtime, mtime_nsec, written } => {
@@ -217,11 +207,8 @@ impl Undoing<'_> {
             // A folder that is not empty holds somebody else's files.
             Undo::RemoveFolder { path } => drop(host.remove_dir(path)),
             Undo::RemovePackages { names, folders } => {
-                let absent = names.iter().map(String::as_str).filter(|name| first.get(name) != Some(&false));
-                self.remove_packages(&absent.collect::<Vec<_>>(), folders);
+                self.remove_packages(&names.iter().map(String::as_str).collect::<Vec<_>>(), folders);
             }
-            // A package that an older run brought goes anyway.
-            Undo::RestorePackage { name, .. } if first.get(name.as_str()) == Some(&true) => {}
             Undo::RestorePackage { name, version, by } => self.restore_package(name, version, by.as_deref()),
             Undo::RestoreAttributes { path, uid, gid, mode, made } => {
                 let to = Attributes { uid: *uid, gid: *gid, mode: *mode };

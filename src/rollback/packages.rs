@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::users::Users;
 use crate::host::{Attributes, FileKind, Host, Stored};
 use crate::packages::{Change, Installed, Manager, PackageSpec};
-use crate::receipt::Undo;
+use crate::receipt::{Record, Undo};
 
 /// Files that the Agent and the packages' scripts make themselves: nobody's work is lost with them.
 const GENERATED: [&str; 4] = ["install_info", "install.json", "auth_token", "ipc_cert.pem"];
@@ -30,6 +30,37 @@ pub fn scripts(host: &Host, names: &[&str]) -> Result<Vec<Undo>> {
         made: None,
     }));
     Ok(undos)
+}
+
+/// What undoes these steps (oldest first, of one run or of several), oldest first: of a package's moves the oldest run
+/// knows what was before all of them. One that it brought goes, whatever was there between; one that was there moves once,
+/// since a version between two others may not be to be had any more.
+pub fn resolved(steps: &[Record]) -> Vec<Undo> {
+    let mut all: Vec<Undo> = Vec::new();
+    let mut was_there: BTreeMap<String, bool> = BTreeMap::new();
+    for undo in steps.iter().flat_map(|step| &step.undo) {
+        match undo {
+            Undo::RemovePackages { names, folders } => {
+                let absent = names.iter().filter(|name| !*was_there.entry((*name).clone()).or_insert(false));
+                all.push(Undo::RemovePackages { names: absent.cloned().collect(), folders: folders.clone() });
+            }
+            Undo::RestorePackage { name, version, by: to } => {
+                let last = all.iter_mut().rev().find_map(|undo| match undo {
+                    Undo::RestorePackage { name: moved, by, .. } if moved == name => Some(by),
+                    _ => None,
+                });
+                match last {
+                    _ if !*was_there.entry(name.clone()).or_insert(true) => {}
+                    // What it is now came by the move before this one, and by nobody else's.
+                    Some(by) if by.as_ref() == Some(version) => by.clone_from(to),
+                    _ => all.push(undo.clone()),
+                }
+            }
+            _ => all.push(undo.clone()),
+        }
+    }
+    all.retain(|undo| !matches!(undo, Undo::RemovePackages { names, .. } if names.is_empty()));
+    all
 }
 
 impl Undoing<'_> {
@@ -226,4 +257,41 @@ fn keep(host: &Host, path: &str, content: Option<&Stored>, folder: &Attributes) 
     }
     host.write(path, &stored.bytes, &stored.meta.attributes())?;
     host.set_mtime(path, stored.meta.mtime, stored.meta.mtime_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(version: &str, by: &str) -> Undo {
+        Undo::RestorePackage { name: "datadog-agent".into(), version: version.into(), by: Some(by.into()) }
+    }
+
+    fn brought(names: &[&str]) -> Undo {
+        Undo::RemovePackages { names: names.iter().map(|&name| name.into()).collect(), folders: Vec::new() }
+    }
+
+    fn of(undos: &[Undo]) -> Vec<Undo> {
+        let steps = undos.iter().map(|undo| Record { what: String::new(), undo: vec![undo.clone()], done: true });
+        resolved(&steps.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn moves_in_a_row_are_one_and_what_somebody_moved_between_is_another() {
+        assert_eq!(of(&[moved("1", "2"), moved("2", "3"), moved("3", "4")]), [moved("1", "4")]);
+        let with_a_gap = [moved("1", "2"), moved("3", "4")];
+        assert_eq!(of(&with_a_gap), with_a_gap);
+        // One that was cut off before it came to anything.
+        let again = [moved("1", "2"), moved("1", "3")];
+        assert_eq!(of(&again), again);
+    }
+
+    #[test]
+    fn the_oldest_run_knows_whether_a_package_was_there() {
+        let (both, other) = (["datadog-agent", "datadog-fips-proxy"], ["datadog-fips-proxy"]);
+        assert_eq!(of(&[brought(&both), moved("1", "2")]), [brought(&both)]);
+        assert_eq!(of(&[moved("1", "2"), brought(&both)]), [moved("1", "2"), brought(&other)]);
+        assert_eq!(of(&[moved("1", "2"), brought(&both[..1])]), [moved("1", "2")]);
+        assert_eq!(of(&[brought(&both), brought(&other)]), [brought(&both), brought(&other)]);
+    }
 }

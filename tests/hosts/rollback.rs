@@ -115,6 +115,34 @@ pub(super) fn upgraded_and_back(suite: Suite) {
     host.state().equals(&before);
 }
 
+/// Over a version between, in one run that was cut off or in two that were not, a package goes back at once.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn two_upgrades_are_taken_back_as_one() {
+    let host = existing(Suite::Bookworm, "7.44.1");
+    let before = host.state();
+    for cut_off in [true, false] {
+        host.serve(Repo::Classic);
+        host.forget_index();
+        if cut_off {
+            let child = host.asked(&["install", "--upgrade"]).spawn();
+            host.wait_until("dpkg-query -W datadog-agent | grep -q 7.58.2");
+            host.sh("kill -KILL $(pidof ddinstall)");
+            drop(child.wait_with_output());
+        } else {
+            host.asked(&["install", "--upgrade"]).run().exits(0);
+            assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.58.2-1"));
+        }
+        host.serve(Repo::Good);
+        host.forget_index();
+        host.asked(&["install", "--upgrade"]).run().exits(0);
+        assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.78.1-1"));
+        let run = if cut_off { rollback(&host) } else { uninstall(&host, &["--purge"]) }.exits(0);
+        assert!(!run.stdout.contains("7.58.2"), "{run}");
+        host.state().equals(&before);
+    }
+}
+
 #[test]
 fn a_version_that_is_not_to_be_had_any_more_is_named() {
     a_version_that_is_gone(Suite::Bookworm);
