@@ -2,6 +2,9 @@
 
 use super::common::*;
 use crate::lab::{Container, Host, Invocation, KEY, MIRROR_PASSWORD, MIRROR_USER, Repo, Suite, fingerprint, set};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
 
@@ -117,6 +120,50 @@ fn a_build_whose_first_process_is_killed_takes_itself_back(host: &Host, build: I
     let _ = child.wait();
     assert!(!host.exists("/srv/d/opt/datadog-agent"));
     assert!(!host.exists("/srv/d/var/lib/ddinstall/incomplete"));
+}
+
+/// The second one is refused at once, and the first one still needs its names of servers.
+#[test]
+fn two_builds_in_one_folder_take_nothing_from_each_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["proc", "sys", "dev", "run", "etc"] {
+        std::fs::create_dir(folder.path().join(name)).expect(name);
+    }
+    let names = || ["etc/hosts", "etc/resolv.conf"].map(|name| folder.path().join(name).exists());
+    // Inside, it reads the settings first.
+    let build = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        command.args(["install", "--file", "-", "--root"]).arg(folder.path());
+        command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program")
+    };
+    let refused = |build: Child| {
+        let output = build.wait_with_output().expect("its end");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("none of apt-get"), "{output:?}");
+    };
+    for earlier in [0, 1] {
+        let mut builds = Vec::new();
+        for _ in 0..2 {
+            builds.push(build());
+            let started = Instant::now();
+            while !builds.iter().all(|build| mounted_inside(build.id(), folder.path())) {
+                assert!(started.elapsed().as_secs() < 60, "{:?}", names());
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+        refused(builds.swap_remove(earlier));
+        assert_eq!(names(), [true; 2]);
+        let other = builds.remove(0);
+        assert!(mounted_inside(other.id(), folder.path()));
+        refused(other);
+        assert_eq!(names(), [false; 2]);
+    }
+}
+
+/// Whether the process inside has its names of servers.
+fn mounted_inside(outer: u32, folder: &Path) -> bool {
+    let inner = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+    let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", inner.trim())).unwrap_or_default();
+    ["etc/hosts", "etc/resolv.conf"].iter().all(|name| mounts.contains(&format!(" {} ", folder.join(name).display())))
 }
 
 #[test]
