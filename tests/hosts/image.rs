@@ -2,6 +2,8 @@
 
 use super::common::*;
 use crate::lab::{Container, Host, Invocation, KEY, MIRROR_PASSWORD, MIRROR_USER, Repo, Suite, fingerprint, set};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -243,6 +245,43 @@ fn a_build_that_fails_leaves_the_folder_as_it_was() {
     build(&host, &["install", "--root", "/srv/none"]).run().exits(4).says("no root of a system");
     host.sh("mkdir -p /srv/link/proc && ln -s /etc /srv/link/dev");
     build(&host, &["install", "--root", "/srv/link"]).run().exits(4).says("or a link");
+}
+
+/// As process 1, which the kernel spares a signal that it has no handler for.
+#[test]
+fn a_container_that_is_stopped_while_it_is_completed_ends_at_once_and_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stand_in = "#!/bin/sh\ntrap 'echo taken back; exit 10' TERM\nread -r line\necho \"$line\"\n\
+        [ \"$line\" != fail ] || exit 7\nwhile :; do sleep 0.1; done\n";
+    std::fs::write(folder.path().join("ddinstall"), stand_in).expect("a stand-in");
+    std::fs::set_permissions(folder.path().join("ddinstall"), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let entrypoint = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container/entrypoint.sh");
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        for (line, status, said) in [("wait\n", 0, "wait\ntaken back\n"), ("fail\n", 7, "fail\n")] {
+            let mut command = Command::new("unshare");
+            command.args(["--pid", "--fork", "--kill-child"]).args(shell).arg(entrypoint);
+            command.env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()));
+            let mut container = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare");
+            container.stdin.take().expect("a pipe").write_all(line.as_bytes()).expect("written");
+            let mut heard = String::new();
+            let mut output = BufReader::new(container.stdout.take().expect("a pipe"));
+            output.read_line(&mut heard).expect("a line");
+            let started = Instant::now();
+            if status == 0 {
+                let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.id()));
+                let first = first.expect("the first process").trim().parse().expect("a number");
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::SIGTERM).expect("sent");
+            }
+            while container.try_wait().expect("it").is_none() && started.elapsed().as_secs() < 8 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            // What has not ended by now would be killed by its runtime.
+            let ended = container.try_wait().expect("it");
+            container.kill().expect("ended");
+            output.read_to_string(&mut heard).expect("text");
+            assert_eq!((ended.and_then(|end| end.code()), &*heard), (Some(status), said), "{shell:?}");
+        }
+    }
 }
 
 /// The example of packaging/container, built and run as it is; with CWS where it is asked for.
