@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -156,9 +157,13 @@ fn on(host: &Host, path: impl AsRef<Path>, needed: bool, mount: impl FnOnce(&Pat
 
 fn read_only(what: &Path, at: &Path) -> nix::Result<()> {
     let none = None::<&str>;
-    mount(Some(what), at, none, MsFlags::MS_BIND, none)?;
+    match mount(Some(what), at, none, MsFlags::MS_BIND, none) {
+        // Of a user namespace's root the kernel hides nothing that is mounted below. There the folder does without.
+        Err(Errno::EINVAL) => return Ok(()),
+        mounted => mounted?,
+    }
     // The descriptor is of what is below the new mount: the path has to be asked for again.
-    let at = std::fs::read_link(at).map_err(|_| nix::errno::Errno::EIO)?;
+    let at = std::fs::read_link(at).map_err(|_| Errno::EIO)?;
     let flags = MsFlags::MS_BIND
         | MsFlags::MS_REMOUNT
         | MsFlags::MS_RDONLY

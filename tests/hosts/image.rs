@@ -124,13 +124,31 @@ fn a_build_whose_first_process_is_killed_takes_itself_back(host: &Host, build: I
     assert!(!host.exists("/srv/d/var/lib/ddinstall/incomplete"));
 }
 
-/// The second one is refused at once, and the first one still needs its names of servers.
-#[test]
-fn two_builds_in_one_folder_take_nothing_from_each_other() {
+/// A folder in which a run finds all to mount on, and no system.
+fn bare_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["proc", "sys", "dev", "run", "etc"] {
         std::fs::create_dir(folder.path().join(name)).expect(name);
     }
+    folder
+}
+
+/// As `buildah unshare` makes one. What this machine has mounted below /sys cannot be left out there.
+#[test]
+fn a_folder_is_furnished_in_a_user_namespace_too() {
+    let folder = bare_folder();
+    for command in ["plan", "install"] {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_ddinstall"), command, "--root"]);
+        let output = unshare.arg(folder.path()).env("DD_SITE", "ddog-gov.com").output().expect("unshare");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("none of apt-get"), "{output:?}");
+    }
+}
+
+/// The second one is refused at once, and the first one still needs its names of servers.
+#[test]
+fn two_builds_in_one_folder_take_nothing_from_each_other() {
+    let folder = bare_folder();
     let names = || ["etc/hosts", "etc/resolv.conf"].map(|name| folder.path().join(name).exists());
     // Inside, it reads the settings first.
     let build = || {
