@@ -112,7 +112,7 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
         true => receipt.standing().collect(),
         // Runs whose undoing did not come to its end belong together.
         false => {
-            let mut last: Vec<&Run> = receipt.standing().filter(|run| run.outcome == Outcome::TakingBack).collect();
+            let mut last: Vec<&Run> = receipt.standing().skip_while(|run| run.outcome != Outcome::TakingBack).collect();
             if last.is_empty() {
                 last.extend(receipt.standing().next_back());
             }
