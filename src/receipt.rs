@@ -320,20 +320,20 @@ impl Receipt {
         self.save(host)
     }
 
-    /// What packages' scripts made of owners and modes; where nothing changed there is nothing to restore.
+    /// What packages' scripts made of owners and modes, once they are done; where nothing changed there is nothing to
+    /// restore. What is not noted by then would count as their work for ever.
     pub fn settle_attributes(&mut self, host: &Host) -> Result<()> {
-        let Some(step) = self.run()?.steps.last_mut() else { return Ok(()) };
-        let mut kept = Vec::new();
-        for mut undo in step.undo.drain(..) {
-            if let Undo::RestoreAttributes { path, uid, gid, mode, made } = &mut undo {
-                match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
-                    Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
-                    _ => continue,
+        for step in &mut self.run()?.steps {
+            for mut undo in std::mem::take(&mut step.undo) {
+                if let Undo::RestoreAttributes { path, uid, gid, mode, made: made @ None } = &mut undo {
+                    match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
+                        Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
+                        _ => continue,
+                    }
                 }
+                step.undo.push(undo);
             }
-            kept.push(undo);
         }
-        step.undo = kept;
         Ok(())
     }
 

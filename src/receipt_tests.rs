@@ -109,3 +109,26 @@ fn a_receipt_of_a_later_format_is_told_from_a_broken_one() {
     let error = Past::load(&host).unwrap_err();
     assert_eq!(error.hint.as_deref(), Some("run the newer ddinstall that wrote it"), "{error}");
 }
+
+#[test]
+fn what_scripts_of_a_killed_run_made_is_told_from_what_came_later() {
+    let (_folder, host) = host();
+    let mut receipt = Receipt::default();
+    let me = host.meta("/").unwrap().unwrap().attributes();
+    receipt.begin(Asked::default());
+    let undos = ["/kept", "/changed"].map(|path| {
+        host.write(path, b"", &Attributes { mode: 0o644, ..me }).unwrap();
+        Undo::RestoreAttributes { path: path.into(), uid: me.uid, gid: me.gid, mode: 0o644, made: None }
+    });
+    receipt.intend(&host, "packages".into(), undos.into()).unwrap();
+    host.set_attributes("/changed", &Attributes { mode: 0o640, ..me }).unwrap();
+    // Killed here; the next run goes on.
+    receipt.begin(Asked::default());
+    receipt.settle_attributes(&host).unwrap();
+    receipt.intend(&host, "file".into(), Vec::new()).unwrap();
+    host.set_attributes("/changed", &Attributes { mode: 0o600, ..me }).unwrap();
+    receipt.settle_attributes(&host).unwrap();
+    let made = Some((me.uid, me.gid, 0o640));
+    let known = Undo::RestoreAttributes { path: "/changed".into(), uid: me.uid, gid: me.gid, mode: 0o644, made };
+    assert_eq!(receipt.runs[0].steps[0].undo, [known]);
+}

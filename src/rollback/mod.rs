@@ -170,7 +170,16 @@ impl Undoing<'_> {
     fn start(&mut self, again: &[&str]) {
         let host = self.session.host;
         let mut started = Vec::new();
+        let states = units::show(host, again).unwrap_or_default();
         for unit in again {
+            // Somebody has put it away since; no further try would start it.
+            if let Some(state) = states.iter().find(|state| state.name == *unit)
+                && (!state.exists() || state.load_state == "masked")
+            {
+                let why = if state.exists() { "masked" } else { "not there any more" };
+                self.leave(format!("{unit} is {why}, and is not started"));
+                continue;
+            }
             let result = units::restart(host, &[unit]);
             if result.is_ok() {
                 started.push(*unit);
@@ -199,7 +208,10 @@ impl Undoing<'_> {
                 self.restore_file(path, backup, &to, (*mtime, *mtime_nsec), written);
             }
             Undo::RemoveFile { path, written } => match self.files.now(host, path, written, None) {
-                Ok(Now::Written) => self.note(&format!("remove {path}"), host.remove_file(path).map(|_| ())),
+                Ok(Now::Written) => {
+                    self.files.was_absent(path);
+                    self.note(&format!("remove {path}"), host.remove_file(path).map(|_| ()));
+                }
                 Ok(Now::Changed) => self.leave(format!("{path} stays: it was changed since")),
                 Ok(Now::Absent | Now::Before | Now::Known) => {}
                 Err(error) => self.note(&format!("remove {path}"), Err(error)),
