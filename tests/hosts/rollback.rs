@@ -252,6 +252,24 @@ fn what_was_removed_between_two_runs_goes_back_as_a_whole() {
     nothing_of_ours_is_left(&host);
 }
 
+/// Nobody but its operator started what has read the new files.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn services_that_were_left_to_the_operator_read_the_old_files_again() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
+    host.sh("systemctl restart datadog-agent");
+    let starts = host.starts("datadog-agent");
+    let run = rollback(&host).exits(0);
+    assert!(!host.read(DATADOG).contains("env: prod"), "{run}");
+    assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
+    // It has read them already.
+    host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
+    rollback(&host).exits(0);
+    assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
+}
+
 /// What was not taken back in one go is taken back as a whole, also of several runs.
 #[test]
 fn an_uninstallation_that_failed_is_ended_by_a_rollback_too() {
