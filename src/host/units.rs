@@ -270,6 +270,8 @@ pub fn service_error(host: &Host, unit: &UnitState) -> Error {
 }
 
 fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {
+    // What was said so far is to be read (journalctl(1)); before systemd 228 it may not be there yet.
+    let _ = Command::new("journalctl").arg("--sync").deadline(Duration::from_secs(10)).run(host);
     // Not those of the last start alone: journald knows no start of a process that has ended when it reads its words.
     match journal(host, &unit.name, 20, None) {
         Ok(lines) if !lines.is_empty() => error

@@ -83,7 +83,7 @@ fn becomes_fips_and_cws_at_first_boot(suite: Suite) -> Host {
     host.boot_again();
     assert_eq!((show(&host, "ConditionResult").as_str(), runs(&host)), ("no", changing));
     assert!(!host.sh("journalctl --no-pager -b -u ddinstall").contains("Started"));
-    host.wait_until("systemctl is-active datadog-agent datadog-fips-proxy");
+    host.wait_until("ddinstall verify");
     host
 }
 

@@ -41,7 +41,9 @@ pub(super) fn last_line(parsed: &Parsed, entry: &Entry) -> usize {
 /// so nothing may follow it.
 pub(super) fn unterminated(parsed: &Parsed, value: &Node) -> bool {
     let last = value.last();
-    last.is_block_scalar() && last.span.end == parsed.text.len() && !parsed.text.ends_with(['\n', '\r'])
+    // Its span leaves blanks at its end out.
+    let is_last = || parsed.text.get(last.span.end..).is_some_and(|rest| rest.trim_ascii().is_empty());
+    last.is_block_scalar() && !parsed.text.ends_with(['\n', '\r']) && is_last()
 }
 
 /// The place behind the colon of an entry.

@@ -165,7 +165,26 @@ pub(super) fn parse(text: &str, lines: &Lines) -> Result<Tree, Refusal> {
         }
         previous_end = previous_end.max(bytes.end);
     }
+    refuse_tabs(text)?;
     Ok(tree)
+}
+
+/// A tab before a key or a comment, or alone on a line, which the parser passes over and the Agent's own (libyaml's kin, as
+/// is ours for values) does not.
+fn refuse_tabs(text: &str) -> Result<(), Refusal> {
+    if !text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) {
+        return Ok(());
+    }
+    let Err(why) = serde_yaml::from_str::<serde::de::IgnoredAny>(text) else { return Ok(()) };
+    let said = why.to_string();
+    match why.location() {
+        Some(place) if ["a tab character", "cannot start any token"].iter().any(|words| said.contains(words)) => {
+            Err(Refusal::at(place.line(), "not valid YAML: a tab, which the Agent's reader refuses here")
+                .hint("write blanks in its place"))
+        }
+        // Any other mistake is the parser's to find, and was none to it.
+        _ => Ok(()),
+    }
 }
 
 fn range(span: &Span) -> Range<usize> {
