@@ -152,8 +152,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self, plan: &Plan, desired: &Desired) -> Result<()> {
         self.receipt.begin(self.job.asked.clone());
-        // Of a run that was cut off: its transaction is over by now.
-        self.receipt.settle_attributes(self.job.host())?;
+        let host = self.job.host();
+        let [_, keyring] = Manager::of(host)?.repository_files();
+        self.receipt.settle_cut_off(host, keyring)?;
         let Some(packages) = plan.steps.iter().position(|step| matches!(step, Step::Packages(_))) else {
             self.steps(&plan.steps)?;
             return self.settle(desired);

@@ -301,6 +301,15 @@ impl Receipt {
         Ok(())
     }
 
+    /// Of a run that was cut off, once its transaction is over: what packages' scripts have made is that run's work.
+    pub fn settle_cut_off(&mut self, host: &Host, keyring: &str) -> Result<()> {
+        let packages = |undo: &Undo| matches!(undo, Undo::RemovePackages { .. } | Undo::RestorePackage { .. });
+        if self.run()?.steps.last().is_some_and(|step| !step.done && step.undo.iter().any(packages)) {
+            self.follow(host, keyring)?;
+        }
+        self.settle_attributes(host)
+    }
+
     /// A package that an earlier part of this run has left half-installed is about to get this version: it is ours all
     /// the same.
     pub fn follow_package(&mut self, package: &str, to: Option<&str>) -> Result<()> {

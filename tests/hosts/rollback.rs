@@ -386,6 +386,25 @@ fn a_killed_run_and_its_end_are_one_change() {
     }
 }
 
+/// The package of the signing keys writes the keyring, too, also for a run that is not there any more.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn the_keyring_of_a_killed_run_goes_with_it() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    for killed_again in [false, true] {
+        let child = host.asked(&["install"]).spawn();
+        host.wait_until("test -e /opt/datadog-fips-proxy");
+        host.sh("kill -KILL $(pidof ddinstall)");
+        drop(child.wait_with_output());
+        if !killed_again {
+            host.install().exits(0);
+        }
+        let run = uninstall(&host, &[]).exits(0);
+        assert!(!run.stdout.contains("keyring.gpg stays"), "{run}");
+        assert!(!host.exists("/usr/share/keyrings/datadog-archive-keyring.gpg"), "{run}");
+    }
+}
+
 #[test]
 fn only_root_takes_back() {
     let host = Host::fresh(Suite::Bookworm).boot();
