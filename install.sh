@@ -25,11 +25,11 @@ base=''
 sums=''
 signing_key=''
 
-say() { printf '%s\n' "install.sh: $*" >&2; }
+say() { printf '%s\n' "install.sh: $*" >&2 || true; }
 # fail CODE SENTENCE HINT
 fail() {
     say "$2"
-    [ -z "${3-}" ] || printf '  %s\n' "$3" >&2
+    [ -z "${3-}" ] || printf '  %s\n' "$3" >&2 || true
     exit "$1"
 }
 have() { command -v "$1" > /dev/null 2>&1; }
@@ -56,7 +56,7 @@ private_folder() {
 
 # fetch URL FILE: over https alone, also after a redirect, with what is there, and no endless file. Sums make the rest safe.
 fetch() (
-    case $1 in file:*) cp -- "${1#file://}" "$2" 2> /dev/null; return ;; esac
+    case $1 in file:*) cp -- "${1#file://}" "$2"; return ;; esac
     ulimit -f 65536 2> /dev/null || true
     if have curl; then
         curl -fsSL --netrc-optional --proto '=https' --tlsv1.2 --connect-timeout 20 --max-time 900 --retry 3 -o "$2" -- "$1"
@@ -65,8 +65,8 @@ fetch() (
         if grep -qi '^ *location: *http:' "$dir/answer"; then say "it is redirected to plain http" && return 1; fi
     elif [ -x /usr/lib/apt/apt-helper ]; then
         /usr/lib/apt/apt-helper -o APT::Sandbox::User=root download-file "$1" "$2" > /dev/null
-    elif python=$(command -v python3 || command -v /usr/libexec/platform-python) && "$python" -c 'import ssl, urllib.request' 2> /dev/null; then
-        "$python" -c 'import shutil, sys, urllib.request as r
+    elif python=$(command -v python3 || command -v /usr/libexec/platform-python) && "$python" -I -c 'import ssl, urllib.request' 2> /dev/null; then
+        "$python" -I -c 'import shutil, sys, urllib.request as r
 try: answer = r.urlopen(sys.argv[1], timeout=60)
 except OSError as error: sys.exit(str(error))
 if not answer.geturl().startswith("https:"): sys.exit("it is redirected to plain http")
@@ -138,7 +138,7 @@ get() {
 
 # The variables that ddinstall reads, as lines that a shell takes in again.
 variables() {
-    for variable in $(env | sed -n -E 's/^((DD|TESTING)_[A-Z0-9_]+|REPO_URL|NO_COLOR|[A-Za-z]+_(proxy|PROXY))=.*/\1/p'); do
+    for variable in $(env | LC_ALL=C sed -n -E 's/^((DD|TESTING)_[A-Z0-9_]+|REPO_URL|NO_COLOR|SOURCE_DATE_EPOCH|[A-Za-z]+_(proxy|PROXY))=.*/\1/p'); do
         eval "value=\${$variable-}"
         [ -z "$value" ] || printf "export %s='%s'\n" "$variable" "$(printf '%s' "$value" | sed "s/'/'\\\\''/g")"
     done
@@ -163,7 +163,7 @@ as_root() {
 }
 
 main() {
-    wanted=$version to='' require='' print='' sudo='' writer='' dir=''
+    wanted=$version to='' require='' print='' sudo='' writer='' dir='' local=''
     while [ $# -gt 0 ]; do
         case $1 in
             --version) wanted=${2-} && shift ;;
@@ -182,6 +182,7 @@ main() {
     case $1$to in install) shift && set -- install --keep-binary "$@" ;; esac
     case $wanted in *[!0-9A-Za-z.+~-]* | .*) fail 2 "$wanted is no version" ;; esac
     [ -z "$to" ] || [ -d "$to" ] || fail 2 "there is no folder $to"
+    [ -z "$to" ] || [ ! -d "$to/ddinstall" ] || fail 2 "$to/ddinstall is a folder"
 
     [ "$(uname -s)" = Linux ] || fail 3 "this is $(uname -s); ddinstall is for Linux"
     case $(uname -m) in
@@ -192,7 +193,6 @@ main() {
     name=ddinstall-$arch base=${DDINSTALL_BASE_URL:-$base}
     base=${base%/} from=${base%/}/$wanted
     # A checkout's own build; never one that happens to stand where the script is piped into a shell.
-    local=
     case $version:$0 in :*install.sh) local=$(dirname -- "$0")/target/$arch-unknown-linux-musl/release/ddinstall ;; esac
     if [ -n "$local" ]; then
         [ -z "$wanted$require" ] || fail 2 "a checkout has its own build alone, without a signature" "--version and --require-signature are for the install.sh of a release"

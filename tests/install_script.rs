@@ -202,6 +202,11 @@ fn the_binary_may_be_kept() {
         assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o7777, 0o755);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
+    // A folder of that name would take it in, and it would not be where it was asked for.
+    fs::remove_file(&kept).unwrap();
+    fs::create_dir(&kept).unwrap();
+    let (code, out, err) = release.run(SHELLS[0], &["--to", &folder.path().display().to_string(), "--", "verify"]);
+    assert!(code == 2 && out.is_empty() && err.contains("/ddinstall is a folder"), "{err}");
 }
 
 /// Nobody else may be able to put another binary in place between the check and the run.
@@ -231,6 +236,73 @@ fn a_folder_of_others_is_not_trusted() {
     }
 }
 
+/// A folder with these programs alone, to look for them in.
+fn programs(scripts: &[(&str, &str)], linked: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (name, script) in scripts {
+        fs::write(folder.path().join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    for name in linked {
+        std::os::unix::fs::symlink(Path::new("/usr/bin").join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+/// Where one was lost, the host would become something else than what was asked for.
+#[test]
+fn all_variables_reach_root_whatever_their_bytes() {
+    let release = Release::new(None);
+    let fakes = programs(&[("id", "echo 1000"), ("sudo", "exec env -i PATH=\"$PATH\" \"$@\"")], &[]);
+    let path = format!("{}:/usr/bin:/bin", fakes.path().display());
+    // The binary is the same, but for what it says: no sum is held against it.
+    let said = "env -0 | LC_ALL=C sort -z | grep -az -e ^DD_ -e ^SOURCE_; exit 9";
+    let text = release.script.replace("\"$dir/ddinstall\" \"$@\" ||", &format!("sh -c '{said}' ||"));
+    let values: [(&str, &[u8]); 4] = [
+        ("DD_API_KEY", b"5ecret"),
+        ("DD_FIPS_MODE", b"1"),
+        ("DD_TAGS", b"a\xff x}$(echo run >&2) it's\nDD_SITE=b"),
+        ("SOURCE_DATE_EPOCH", b"7"),
+    ];
+    let expected = values.map(|(name, value)| [name.as_bytes(), b"=", value, b"\0"].concat()).concat();
+    for shell in SHELLS {
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+            // env(1) keeps the order, on which it depends what would be lost.
+            let mut command = Command::new("env");
+            command.args(["-i", &format!("PATH={path}"), "LC_ALL=C.UTF-8"]);
+            for (name, value) in order.map(|at| values[at]) {
+                command.arg(std::ffi::OsStr::from_bytes(&[name.as_bytes(), b"=", value].concat()));
+            }
+            let output = command.args(shell).args(["-c", &text]).output().unwrap();
+            let err = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), &*err), (Some(9), ""), "{shell:?}");
+            assert_eq!(output.stdout.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{shell:?}");
+        }
+    }
+}
+
+/// The folder that a user happens to be in may be another's.
+#[test]
+fn no_code_is_taken_from_the_folder_where_it_is_run() {
+    let linked = ["sh", "uname", "ls", "mktemp", "chmod", "rm", "python3"];
+    let tools = programs(&[("id", "echo 0")], &linked);
+    let (script, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let text = Release::new(None).script.replace("/usr/lib/apt/apt-helper", "/nonexistent");
+    fs::write(script.path().join("install.sh"), text).unwrap();
+    for module in ["ssl", "shutil", "urllib"] {
+        let file = elsewhere.path().join(format!("{module}.py"));
+        fs::write(&file, "print('it was run')\n").unwrap();
+        let mut command = Command::new("/usr/bin/dash");
+        command.arg(script.path().join("install.sh")).current_dir(elsewhere.path()).env_clear();
+        let output =
+            command.env("PATH", tools.path()).env("DDINSTALL_BASE_URL", "https://127.0.0.1:1").output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains("Connection refused") && err.contains("cannot fetch https://127.0.0.1:1/"), "{err}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{module}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
 #[test]
 fn usage_is_checked() {
     let release = Release::new(None);
@@ -257,6 +329,14 @@ fn usage_is_checked() {
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(err.contains(said) && !err.contains("passw0rd"), "{err}");
+    }
+    // The exit code is the same where nobody can be told why.
+    for (shell, closed) in SHELLS.iter().flat_map(|shell| [(shell, "2>&-"), (shell, "2>/dev/full")]) {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("install.sh"), &release.script).unwrap();
+        let line = format!("exec {} install.sh --frobnicate {closed}", shell.join(" "));
+        let status = Command::new("bash").args(["-c", &line]).current_dir(folder.path()).status().unwrap();
+        assert_eq!(status.code(), Some(2), "{line}");
     }
     // The script of a checkout holds no sums, and takes a build only from beside itself.
     let text = fs::read_to_string(project().join("install.sh")).unwrap();

@@ -17,7 +17,7 @@ mod documents;
 #[path = "lab/mod.rs"]
 mod lab;
 
-use lab::{Host, Run, Suite, fingerprint};
+use lab::{Host, Run, Signer, Suite, fingerprint};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const LIMIT: u64 = 5_000_000;
@@ -111,6 +111,36 @@ fn the_bill_of_materials_names_what_is_linked_and_nothing_else() {
     assert_eq!(parts, depended, "each part is needed by another, and each that is needed is named");
     let licences = fs::read_to_string(licences).unwrap();
     assert!(licences.contains("  ring ") && licences.contains("Permission is hereby granted"));
+}
+
+/// What a release is made of by hand: each would be in every install.sh, or break it.
+#[test]
+fn a_secret_key_and_what_is_no_key_are_not_stamped() {
+    let key = Signer::new();
+    let folder = TempDir::new().unwrap();
+    let sums = folder.path().join("SHA256SUMS");
+    fs::write(&sums, format!("{}  ddinstall-x86_64\n", "0".repeat(64))).unwrap();
+    let stamp = |base: &str, key: &Path| {
+        Command::new(project().join("packaging/stamp.sh")).args(["1.2.3", base]).arg(&sums).arg(key).output().unwrap()
+    };
+    let file = folder.path().join("key");
+    let export = |arguments: &[&str]| {
+        let home = key.public();
+        let gpg =
+            Command::new("gpg").args(["--batch", "--homedir"]).arg(home.parent().unwrap()).args(arguments).output();
+        gpg.unwrap().stdout
+    };
+    for wrong in [export(&["--export-secret-keys"]), export(&["--armor", "--export"]), b"none".to_vec()] {
+        assert!(!wrong.is_empty());
+        fs::write(&file, wrong).unwrap();
+        let output = stamp("https://install.example.org", &file);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("is no public key of OpenPGP, or armoured"));
+    }
+    assert_eq!(stamp("https://install.example.org", &key.public()).status.code(), Some(0));
+    for base in ["https://install.example.org/it's", "http://install.example.org", "install.example.org"] {
+        assert_eq!(stamp(base, &key.public()).status.code(), Some(2), "{base}");
+    }
 }
 
 /// The secret key that signs the releases of these tests, in a file.

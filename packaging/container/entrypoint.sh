@@ -57,10 +57,10 @@ all_run() {
     done
 }
 
-# The last one first: the proxy ends when nobody sends any more.
+# The last one first: the proxy ends when nobody sends any more. A signal may come before the last one is noted.
 stop() {
     trap '' TERM INT
-    for pid in $pids; do
+    for pid in ${!-} $pids; do
         kill -TERM "$pid" 2> /dev/null || true
         wait "$pid" || true
     done
@@ -73,8 +73,12 @@ rest() {
     wait $! || true
 }
 
+trap 'stop 0' TERM INT
 if [ "${1:-}" != start ]; then
-    ddinstall install --profile container --quiet
+    # In the background, where a signal to the first process ends it in order. With our own standard input.
+    { ddinstall install --profile container --quiet <&3 3<&- & } 3<&0
+    pids=$!
+    wait "$pids"
     # Keys and addresses, which may hold a password, are in their files now, or have served.
     unset DD_API_KEY DD_APP_KEY DD_PRIVATE_ACTION_RUNNER_PRIVATE_KEY
     unset DD_URL DD_PROXY_HTTP DD_PROXY_HTTPS DD_REPO_PROXY DD_REPO_URL REPO_URL
@@ -87,7 +91,6 @@ if [ "${1:-}" != start ]; then
     exec /bin/sh "$0" start
 fi
 
-trap 'stop 0' TERM INT
 # What the proxy's unit has, too: it wants some 2000 descriptors.
 # shellcheck disable=SC3045 # dash, bash and busybox have it
 ulimit -n 4096 2> /dev/null || [ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge 4096 ] ||

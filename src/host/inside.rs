@@ -5,13 +5,14 @@
 //! Package managers run in a chroot in any case. Their own options for another root (`RootDir`, `--installroot`, `--root`)
 //! do the same around scripts and bring nothing of this with them, and apt's still reads the configuration out here.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -28,20 +29,24 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 const NAMES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 /// In a file that is there to be mounted on. A killed run leaves it, and the next one knows it by that.
 const PLACE: &[u8] = b"# ddinstall mounts a file of the machine here while it works.\n";
+/// Nobody else can lock it.
+const PLACE_ATTRIBUTES: Attributes = Attributes { uid: 0, gid: 0, mode: 0o600 };
 const PUBLIC: Attributes = Attributes { uid: 0, gid: 0, mode: 0o755 };
 
 /// What is mounted in the folder until this is dropped, or the process ends.
 #[derive(Default)]
 pub struct Inside {
-    /// Files that were made to mount something on.
-    made: Vec<(Host, PathBuf)>,
+    /// Files that were made to mount something on, each locked by all runs that mount there: the last one removes it.
+    made: Vec<(Host, PathBuf, Flock<OwnedFd>)>,
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        for (host, path) in &self.made {
+        for (host, path, lock) in &self.made {
             let _ = umount2(&host.real_path(path), MntFlags::MNT_DETACH);
-            let _ = host.remove_file(path);
+            if lock.relock(FlockArg::LockExclusiveNonblock).is_ok() {
+                let _ = host.remove_file(path);
+            }
         }
     }
 }
@@ -122,14 +127,14 @@ fn furnish(host: &Host, writes: bool) -> Result<Inside> {
                 }
                 continue;
             }
-            None => {
-                host.write(path, PLACE, &file)?;
-                inside.made.push((host.clone(), path.to_owned()));
-            }
-            Some(_) if host.read(path)?.is_some_and(|stored| stored.bytes == PLACE) => {
-                inside.made.push((host.clone(), path.to_owned()));
-            }
+            None => host.write(path, PLACE, &PLACE_ATTRIBUTES)?,
             Some(_) => {}
+        }
+        if host.read(path)?.is_some_and(|stored| stored.bytes == PLACE)
+            && let Some(place) = host.open(path, OFlag::O_RDONLY, Last::Keep)?
+        {
+            let lock = Flock::lock(place, FlockArg::LockShared).map_err(|(_, e)| host.error("lock", path, e))?;
+            inside.made.push((host.clone(), path.to_owned(), lock));
         }
         on(host, path, true, |at| read_only(path, at))?;
     }
@@ -152,9 +157,13 @@ fn on(host: &Host, path: impl AsRef<Path>, needed: bool, mount: impl FnOnce(&Pat
 
 fn read_only(what: &Path, at: &Path) -> nix::Result<()> {
     let none = None::<&str>;
-    mount(Some(what), at, none, MsFlags::MS_BIND, none)?;
+    match mount(Some(what), at, none, MsFlags::MS_BIND, none) {
+        // Of a user namespace's root the kernel hides nothing that is mounted below. There the folder does without.
+        Err(Errno::EINVAL) => return Ok(()),
+        mounted => mounted?,
+    }
     // The descriptor is of what is below the new mount: the path has to be asked for again.
-    let at = std::fs::read_link(at).map_err(|_| nix::errno::Errno::EIO)?;
+    let at = std::fs::read_link(at).map_err(|_| Errno::EIO)?;
     let flags = MsFlags::MS_BIND
         | MsFlags::MS_REMOUNT
         | MsFlags::MS_RDONLY

@@ -2,6 +2,11 @@
 
 use super::common::*;
 use crate::lab::{Container, Host, Invocation, KEY, MIRROR_PASSWORD, MIRROR_USER, Repo, Suite, fingerprint, set};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 const INCOMPLETE: &str = "/var/lib/ddinstall/incomplete";
 
@@ -119,6 +124,68 @@ fn a_build_whose_first_process_is_killed_takes_itself_back(host: &Host, build: I
     assert!(!host.exists("/srv/d/var/lib/ddinstall/incomplete"));
 }
 
+/// A folder in which a run finds all to mount on, and no system.
+fn bare_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["proc", "sys", "dev", "run", "etc"] {
+        std::fs::create_dir(folder.path().join(name)).expect(name);
+    }
+    folder
+}
+
+/// As `buildah unshare` makes one. What this machine has mounted below /sys cannot be left out there.
+#[test]
+fn a_folder_is_furnished_in_a_user_namespace_too() {
+    let folder = bare_folder();
+    for command in ["plan", "install"] {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_ddinstall"), command, "--root"]);
+        let output = unshare.arg(folder.path()).env("DD_SITE", "ddog-gov.com").output().expect("unshare");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("none of apt-get"), "{output:?}");
+    }
+}
+
+/// The second one is refused at once, and the first one still needs its names of servers.
+#[test]
+fn two_builds_in_one_folder_take_nothing_from_each_other() {
+    let folder = bare_folder();
+    let names = || ["etc/hosts", "etc/resolv.conf"].map(|name| folder.path().join(name).exists());
+    // Inside, it reads the settings first.
+    let build = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ddinstall"));
+        command.args(["install", "--file", "-", "--root"]).arg(folder.path());
+        command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program")
+    };
+    let refused = |build: Child| {
+        let output = build.wait_with_output().expect("its end");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("none of apt-get"), "{output:?}");
+    };
+    for earlier in [0, 1] {
+        let mut builds = Vec::new();
+        for _ in 0..2 {
+            builds.push(build());
+            let started = Instant::now();
+            while !builds.iter().all(|build| mounted_inside(build.id(), folder.path())) {
+                assert!(started.elapsed().as_secs() < 60, "{:?}", names());
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+        refused(builds.swap_remove(earlier));
+        assert_eq!(names(), [true; 2]);
+        let other = builds.remove(0);
+        assert!(mounted_inside(other.id(), folder.path()));
+        refused(other);
+        assert_eq!(names(), [false; 2]);
+    }
+}
+
+/// Whether the process inside has its names of servers.
+fn mounted_inside(outer: u32, folder: &Path) -> bool {
+    let inner = std::fs::read_to_string(format!("/proc/{outer}/task/{outer}/children")).unwrap_or_default();
+    let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", inner.trim())).unwrap_or_default();
+    ["etc/hosts", "etc/resolv.conf"].iter().all(|name| mounts.contains(&format!(" {} ", folder.join(name).display())))
+}
+
 #[test]
 fn an_image_without_a_key_is_completed_by_its_first_start() {
     let host = Host::fresh(Suite::Bookworm).without_systemd().boot();
@@ -196,6 +263,43 @@ fn a_build_that_fails_leaves_the_folder_as_it_was() {
     build(&host, &["install", "--root", "/srv/none"]).run().exits(4).says("no root of a system");
     host.sh("mkdir -p /srv/link/proc && ln -s /etc /srv/link/dev");
     build(&host, &["install", "--root", "/srv/link"]).run().exits(4).says("or a link");
+}
+
+/// As process 1, which the kernel spares a signal that it has no handler for.
+#[test]
+fn a_container_that_is_stopped_while_it_is_completed_ends_at_once_and_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stand_in = "#!/bin/sh\ntrap 'echo taken back; exit 10' TERM\nread -r line\necho \"$line\"\n\
+        [ \"$line\" != fail ] || exit 7\nwhile :; do sleep 0.1; done\n";
+    std::fs::write(folder.path().join("ddinstall"), stand_in).expect("a stand-in");
+    std::fs::set_permissions(folder.path().join("ddinstall"), std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let entrypoint = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container/entrypoint.sh");
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        for (line, status, said) in [("wait\n", 0, "wait\ntaken back\n"), ("fail\n", 7, "fail\n")] {
+            let mut command = Command::new("unshare");
+            command.args(["--pid", "--fork", "--kill-child"]).args(shell).arg(entrypoint);
+            command.env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()));
+            let mut container = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare");
+            container.stdin.take().expect("a pipe").write_all(line.as_bytes()).expect("written");
+            let mut heard = String::new();
+            let mut output = BufReader::new(container.stdout.take().expect("a pipe"));
+            output.read_line(&mut heard).expect("a line");
+            let started = Instant::now();
+            if status == 0 {
+                let first = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", container.id()));
+                let first = first.expect("the first process").trim().parse().expect("a number");
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::SIGTERM).expect("sent");
+            }
+            while container.try_wait().expect("it").is_none() && started.elapsed().as_secs() < 8 {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            // What has not ended by now would be killed by its runtime.
+            let ended = container.try_wait().expect("it");
+            container.kill().expect("ended");
+            output.read_to_string(&mut heard).expect("text");
+            assert_eq!((ended.and_then(|end| end.code()), &*heard), (Some(status), said), "{shell:?}");
+        }
+    }
 }
 
 /// The example of packaging/container, built and run as it is; with CWS where it is asked for.
