@@ -1,5 +1,6 @@
 //! Carries a plan out. Each step's undo is on disk before the step runs; a failure takes the run back.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -101,7 +102,8 @@ fn interrupted(error: Error) -> Error {
 fn take_back(job: &Job, receipt: &mut Receipt, error: Error, applied: &mut Applied) -> Error {
     let Some(this) = receipt.runs.last().cloned() else { return error };
     if job.request.keep_on_failure {
-        let saved = receipt.end(job.host(), Outcome::Kept);
+        let settled = receipt.settle_attributes(job.host());
+        let saved = settled.and(receipt.end(job.host(), Outcome::Kept));
         let done = this.steps.iter().filter(|step| step.done).count();
         let state = format!("{done} of this run's steps are done and stay (--on-failure=keep)");
         return match saved {
@@ -150,6 +152,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn all(&mut self, plan: &Plan, desired: &Desired) -> Result<()> {
         self.receipt.begin(self.job.asked.clone());
+        let host = self.job.host();
+        let [_, keyring] = Manager::of(host)?.repository_files();
+        self.receipt.settle_cut_off(host, keyring)?;
         let Some(packages) = plan.steps.iter().position(|step| matches!(step, Step::Packages(_))) else {
             self.steps(&plan.steps)?;
             return self.settle(desired);
@@ -232,7 +237,7 @@ impl Run<'_> {
             return Err(Error::new(Kind::Prerequisite, what).hint("run again"));
         }
         let written = system::sha256_hex(&file.after);
-        let mut undo = self.folders(&file.path)?;
+        let mut undo = missing_folders(host, &file.path)?;
         undo.push(match &file.before {
             Some(before) => self.receipt.back_up(host, &file.path, before, written.clone())?,
             None => Undo::RemoveFile { path: file.path.clone(), written: written.clone() },
@@ -244,7 +249,7 @@ impl Run<'_> {
         // Folders that are missing on the way belong to the owner of the file, but for a program: who owns its folder can
         // put another one in its place.
         let owner = if file.rights.mode & 0o111 != 0 { (0, 0) } else { (file.rights.uid, file.rights.gid) };
-        for folder in undo.iter().rev() {
+        for folder in &undo {
             if let Undo::RemoveFolder { path } = folder {
                 let to = Attributes { uid: owner.0, gid: owner.1, mode: 0o755 };
                 host.make_dir(path, &to)?;
@@ -256,20 +261,6 @@ impl Run<'_> {
             host.set_mtime(&file.path, before.meta.mtime, before.meta.mtime_nsec)?;
         }
         self.receipt.done(host)
-    }
-
-    /// The folders above a file or folder that do not exist yet, innermost first.
-    fn folders(&self, path: &str) -> Result<Vec<Undo>> {
-        let mut missing = Vec::new();
-        let mut folder = std::path::Path::new(path).parent();
-        while let Some(path) = folder {
-            if self.job.host().meta(path)?.is_some() {
-                break;
-            }
-            missing.push(Undo::RemoveFolder { path: path.display().to_string() });
-            folder = path.parent();
-        }
-        Ok(missing)
     }
 
     fn packages(&mut self, changes: &[PackageChange], step: &Step) -> Result<()> {
@@ -330,7 +321,7 @@ impl Run<'_> {
             for folder in absent.iter().flat_map(|name| package_folders(name)) {
                 if host.meta(folder)?.is_none() {
                     folders.push((*folder).to_owned());
-                    undo.extend(self.folders(folder)?);
+                    undo.extend(missing_folders(host, folder)?);
                 }
             }
             undo.push(Undo::RemovePackages { names: absent.into_iter().map(str::to_owned).collect(), folders });
@@ -409,6 +400,18 @@ impl Run<'_> {
     }
 }
 
+/// The folders above a file or folder that do not exist yet, outermost first: so they are made, and removed backwards.
+fn missing_folders(host: &Host, path: &str) -> Result<Vec<Undo>> {
+    let mut missing = Vec::new();
+    for folder in Path::new(path).ancestors().skip(1) {
+        if host.meta(folder)?.is_some() {
+            break;
+        }
+        missing.insert(0, Undo::RemoveFolder { path: folder.display().to_string() });
+    }
+    Ok(missing)
+}
+
 /// The unit to tell of, if not all are up. One that failed ends the watching, whatever the others are still at; but the
 /// satellites stop and start with the Agent, so that systemd may give one of them up before an Agent that crashes.
 fn culprit(settled: &[Settled]) -> Option<&Settled> {
@@ -425,6 +428,28 @@ mod tests {
     fn settled(name: &str, active: &str, n_restarts: u32, verdict: Verdict) -> Settled {
         let unit = UnitState { name: name.into(), active_state: active.into(), n_restarts, ..UnitState::default() };
         Settled { unit, verdict }
+    }
+
+    #[test]
+    fn folders_on_the_way_are_made_from_above_and_removed_from_below() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        let me = host.meta("/").unwrap().unwrap().attributes();
+        host.make_dir("/etc", &me).unwrap();
+        let missing = missing_folders(&host, "/etc/a/b/file").unwrap();
+        let paths: Vec<&str> = missing.iter().filter_map(folder_of).collect();
+        assert_eq!(paths, ["/etc/a", "/etc/a/b"]);
+        for path in &paths {
+            host.make_dir(path, &me).unwrap();
+        }
+        for path in paths.iter().rev() {
+            assert!(host.remove_dir(path).unwrap(), "{path}");
+        }
+        assert!(missing_folders(&host, "/etc/file").unwrap().is_empty());
+    }
+
+    fn folder_of(undo: &Undo) -> Option<&str> {
+        if let Undo::RemoveFolder { path } = undo { Some(path) } else { None }
     }
 
     #[test]

@@ -123,6 +123,13 @@ pub enum Outcome {
     RolledBack,
 }
 
+impl Outcome {
+    /// Neither done nor taken back.
+    fn is_open(self) -> bool {
+        matches!(self, Outcome::Open | Outcome::TakingBack)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     pub id: u32,
@@ -147,6 +154,12 @@ pub struct Receipt {
     /// In an image, the time (seconds since 1970) that stands for all times of this run, so that it is built alike twice.
     #[serde(skip)]
     pub built: Option<u64>,
+}
+
+/// What receipts of all formats say.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 impl Default for Receipt {
@@ -175,11 +188,14 @@ impl Past {
         };
         let hint = "move the file away to start a new one; runs that it describes can then no longer be undone";
         let bad = |why: String| Error::new(Kind::Prerequisite, format!("{RECEIPT}: {why}")).hint(hint);
-        let receipt: Receipt = serde_json::from_slice(&bytes).map_err(|e| bad(format!("cannot be read: {e}")))?;
-        if receipt.format > FORMAT {
-            let why = format!("has format {}, and this ddinstall knows {FORMAT}", receipt.format);
+        let unread = |e: serde_json::Error| bad(format!("cannot be read: {e}"));
+        // First: a later one may say what cannot be read here.
+        let Format { format } = serde_json::from_slice(&bytes).map_err(unread)?;
+        if format > FORMAT {
+            let why = format!("has format {format}, and this ddinstall knows {FORMAT}");
             return Err(bad(why).hint("run the newer ddinstall that wrote it"));
         }
+        let receipt: Receipt = serde_json::from_slice(&bytes).map_err(unread)?;
         Ok(Past::Known(Box::new(receipt)))
     }
 
@@ -192,14 +208,14 @@ impl Past {
 }
 
 impl Receipt {
-    /// The run that was cut off, if the last one was.
+    /// The run that was cut off, if the last one that stands was.
     pub fn cut_off(&self) -> Option<&Run> {
-        self.runs.last().filter(|run| matches!(run.outcome, Outcome::Open | Outcome::TakingBack))
+        self.standing().next_back().filter(|run| run.outcome.is_open())
     }
 
-    /// Whether the last run did not come to its end: what it changed may not be in use yet.
+    /// Whether the last run that stands did not come to its end: what it changed may not be in use yet.
     pub fn is_unfinished(&self) -> bool {
-        self.cut_off().is_some() || self.runs.last().is_some_and(|run| run.outcome == Outcome::Kept)
+        self.standing().next_back().is_some_and(|run| run.outcome.is_open() || run.outcome == Outcome::Kept)
     }
 
     /// The runs that were not taken back, oldest first.
@@ -220,9 +236,9 @@ impl Receipt {
     pub fn begin(&mut self, asked: Asked) {
         self.format = FORMAT;
         if self.cut_off().is_some() {
-            let half = |run: &Run| run.outcome == Outcome::TakingBack;
-            let first = self.runs.iter().position(half).unwrap_or(self.runs.len() - 1);
-            let rest = self.runs.split_off(first + 1);
+            let first = self.runs.iter().position(|run| run.outcome.is_open()).unwrap_or(self.runs.len() - 1);
+            let mut rest = self.runs.split_off(first + 1);
+            rest.retain(|run| run.outcome != Outcome::RolledBack);
             let run = &mut self.runs[first];
             run.steps.extend(rest.into_iter().flat_map(|run| run.steps));
             run.outcome = Outcome::Open;
@@ -285,6 +301,15 @@ impl Receipt {
         Ok(())
     }
 
+    /// Of a run that was cut off, once its transaction is over: what packages' scripts have made is that run's work.
+    pub fn settle_cut_off(&mut self, host: &Host, keyring: &str) -> Result<()> {
+        let packages = |undo: &Undo| matches!(undo, Undo::RemovePackages { .. } | Undo::RestorePackage { .. });
+        if self.run()?.steps.last().is_some_and(|step| !step.done && step.undo.iter().any(packages)) {
+            self.follow(host, keyring)?;
+        }
+        self.settle_attributes(host)
+    }
+
     /// A package that an earlier part of this run has left half-installed is about to get this version: it is ours all
     /// the same.
     pub fn follow_package(&mut self, package: &str, to: Option<&str>) -> Result<()> {
@@ -304,20 +329,20 @@ impl Receipt {
         self.save(host)
     }
 
-    /// What packages' scripts made of owners and modes; where nothing changed there is nothing to restore.
+    /// What packages' scripts made of owners and modes, once they are done; where nothing changed there is nothing to
+    /// restore. What is not noted by then would count as their work for ever.
     pub fn settle_attributes(&mut self, host: &Host) -> Result<()> {
-        let Some(step) = self.run()?.steps.last_mut() else { return Ok(()) };
-        let mut kept = Vec::new();
-        for mut undo in step.undo.drain(..) {
-            if let Undo::RestoreAttributes { path, uid, gid, mode, made } = &mut undo {
-                match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
-                    Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
-                    _ => continue,
+        for step in &mut self.run()?.steps {
+            for mut undo in std::mem::take(&mut step.undo) {
+                if let Undo::RestoreAttributes { path, uid, gid, mode, made: made @ None } = &mut undo {
+                    match host.meta(&*path)?.map(|meta| (meta.uid, meta.gid, meta.mode)) {
+                        Some(now) if now != (*uid, *gid, *mode) => *made = Some(now),
+                        _ => continue,
+                    }
                 }
+                step.undo.push(undo);
             }
-            kept.push(undo);
         }
-        step.undo = kept;
         Ok(())
     }
 
@@ -374,8 +399,15 @@ impl Receipt {
     /// Keeps a copy of a file, readable by root only, and says how to put it back.
     pub fn back_up(&mut self, host: &Host, path: &str, before: &Stored, written: String) -> Result<Undo> {
         let run = self.run()?;
-        let backup = format!("{BACKUPS}/{}/{}", run.id, run.steps.len());
-        host.make_dirs(format!("{BACKUPS}/{}", run.id), &PRIVATE_FOLDER)?;
+        let folder = format!("{BACKUPS}/{}", run.id);
+        host.make_dirs(&folder, &PRIVATE_FOLDER)?;
+        // Of runs that became one, a later one may have had this number.
+        let mut number = run.steps.len();
+        let mut backup = format!("{folder}/{number}");
+        while host.meta(&backup)?.is_some() {
+            number += 1;
+            backup = format!("{folder}/{number}");
+        }
         host.write(&backup, &before.bytes, &PRIVATE)?;
         let m = &before.meta;
         let newest = self.built.map_or(i64::MAX, |seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
@@ -424,68 +456,5 @@ pub fn prepare_state(host: &Host) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn host() -> (tempfile::TempDir, Host) {
-        let folder = tempfile::tempdir().unwrap();
-        let host = Host::new(folder.path()).unwrap();
-        (folder, host)
-    }
-
-    #[test]
-    fn an_image_says_that_its_key_is_to_come_until_the_run_that_brings_it_is_done() {
-        let (_folder, host) = host();
-        let there = || host.meta(INCOMPLETE).unwrap().is_some();
-        let mut receipt = Receipt { built: Some(1_735_689_600), ..Receipt::default() };
-        receipt.begin(Asked { no_key: true, ..Asked::default() });
-        assert_eq!(receipt.runs[0].started, "2025-01-01T00:00:00Z");
-        receipt.end(&host, Outcome::Done).unwrap();
-        assert!(there());
-        receipt.begin(Asked::default());
-        receipt.intend(&host, "the key".into(), Vec::new()).unwrap();
-        assert!(there(), "it may be cut off here");
-        receipt.end(&host, Outcome::Done).unwrap();
-        assert!(!there());
-        receipt.take_back(&host, 2).unwrap();
-        receipt.taken_back(&host, 2).unwrap();
-        assert!(there(), "the key is gone again");
-    }
-
-    fn one_step(receipt: &mut Receipt, host: &Host, what: &str) {
-        receipt.begin(Asked::default());
-        host.make_dirs(STATE, &PRIVATE_FOLDER).unwrap();
-        host.write("/file", what.as_bytes(), &PRIVATE).unwrap();
-        let before = host.read("/file").unwrap().unwrap();
-        let undo = receipt.back_up(host, "/file", &before, "hash".into()).unwrap();
-        receipt.intend(host, what.into(), vec![undo]).unwrap();
-    }
-
-    #[test]
-    fn an_uninstallation_that_was_cut_off_and_the_next_run_are_one_change() {
-        let (_folder, host) = host();
-        let mut receipt = Receipt::default();
-        for (what, outcome) in [("a", Outcome::Done), ("b", Outcome::Done), ("c", Outcome::Open)] {
-            one_step(&mut receipt, &host, what);
-            receipt.end(&host, outcome).unwrap();
-        }
-        receipt.take_back(&host, 2).unwrap();
-        one_step(&mut receipt, &host, "d");
-        let outcomes: Vec<_> = receipt.runs.iter().map(|run| (run.id, run.outcome)).collect();
-        assert_eq!(outcomes, [(1, Outcome::Done), (2, Outcome::Open)]);
-        let steps: Vec<&str> = receipt.runs[1].steps.iter().map(|step| step.what.as_str()).collect();
-        assert_eq!(steps, ["b", "c", "d"]);
-        let copies = |host: &Host| {
-            let tree = host.list_tree(BACKUPS).unwrap();
-            let mut copies: Vec<_> =
-                tree.into_iter().filter_map(|(path, _)| Some(host.read(path).ok()??.bytes)).collect();
-            copies.sort();
-            copies
-        };
-        assert_eq!(copies(&host), [b"a", b"b", b"c", b"d"]);
-        receipt.take_back(&host, 2).unwrap();
-        receipt.taken_back(&host, 2).unwrap();
-        assert_eq!(copies(&host), [b"a"]);
-        assert_eq!(Past::load(&host).unwrap().receipt(), receipt);
-    }
-}
+#[path = "receipt_tests.rs"]
+mod tests;

@@ -112,7 +112,7 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
         true => receipt.standing().collect(),
         // Runs whose undoing did not come to its end belong together.
         false => {
-            let mut last: Vec<&Run> = receipt.standing().filter(|run| run.outcome == Outcome::TakingBack).collect();
+            let mut last: Vec<&Run> = receipt.standing().skip_while(|run| run.outcome != Outcome::TakingBack).collect();
             if last.is_empty() {
                 last.extend(receipt.standing().next_back());
             }
@@ -120,17 +120,26 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
         }
     };
     let Some(first) = runs.first() else { return Ok(None) };
-    let steps = runs.iter().flat_map(|run| run.steps.iter().cloned()).collect();
+    let steps = steps(&receipt, first.id);
     Ok(Some(Task { from: first.id, started: first.started.clone(), steps, receipt: receipt.clone() }))
+}
+
+/// The steps of the runs that stand, from this one on.
+fn steps(receipt: &Receipt, from: u32) -> Vec<Record> {
+    receipt.standing().filter(|run| run.id >= from).flat_map(|run| run.steps.iter().cloned()).collect()
 }
 
 fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &mut Done) -> Result<()> {
     let Session { host, events, .. } = session;
-    let Task { mut receipt, from, started, steps } = task;
+    let Task { mut receipt, from, started, .. } = task;
     let untouched = |error: Error| error.state("nothing was taken back");
     if receipt.cut_off().is_some() {
-        Manager::of(host)?.wait_for_transaction(session.tools()).map_err(untouched)?;
+        let manager = Manager::of(host)?;
+        manager.wait_for_transaction(session.tools()).map_err(untouched)?;
+        let [_, keyring] = manager.repository_files();
+        receipt.settle_cut_off(host, keyring).map_err(untouched)?;
     }
+    let steps = steps(&receipt, from);
     if let Some(stale) = Hold::stale(host).map_err(untouched)? {
         stale.release().map_err(untouched)?;
     }

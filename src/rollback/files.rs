@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Undoing;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Host, system};
+use crate::host::{Attributes, FileKind, Host, system};
 use crate::receipt::Undo;
 
 /// What is now where a run has written.
@@ -39,9 +39,12 @@ impl Files {
                 Undo::RemoveFile { path, written } => (path, written, None),
                 _ => continue,
             };
-            files.written.entry(path.clone()).or_default().insert(written.clone());
             let kept = backup.and_then(|backup| host.read(backup).ok().flatten());
             let found = kept.map(|kept| system::sha256_hex(&kept.bytes));
+            // A change of owner and mode alone makes nobody's content ours.
+            if found.as_ref() != Some(written) {
+                files.written.entry(path.clone()).or_default().insert(written.clone());
+            }
             files.found.entry(path.clone()).or_default().push(found);
             if host.meta(path).is_ok_and(|meta| meta.is_some()) {
                 files.there.insert(path.clone());
@@ -54,12 +57,21 @@ impl Files {
         self.there.contains(path)
     }
 
+    /// A step that is undone had found nothing there: what an older one made of it had been removed between the two.
+    pub(super) fn was_absent(&mut self, path: &str) {
+        self.there.remove(path);
+    }
+
     /// To be asked once for each step, youngest first.
     pub(super) fn now(&mut self, host: &Host, path: &str, written: &str, before: Option<&[u8]>) -> Result<Now> {
         let older = self.found.get_mut(path).map(|found| {
             found.pop();
             &*found
         });
+        // We wrote a plain file: a link or a folder in its place is somebody else's.
+        if host.meta(path)?.is_some_and(|meta| meta.kind != FileKind::File) {
+            return Ok(Now::Changed);
+        }
         let Some(now) = host.read(path)? else { return Ok(Now::Absent) };
         let hash = system::sha256_hex(&now.bytes);
         Ok(if hash == written {
@@ -112,4 +124,58 @@ impl Undoing<'_> {
 
 fn has_folder(host: &Host, path: &str) -> bool {
     Path::new(path).parent().is_some_and(|folder| !matches!(host.meta(folder), Ok(None)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A step that found `before` at /file, and wrote `written`.
+    fn step(host: &Host, number: usize, before: &str, written: &str) -> Undo {
+        let backup = format!("/copy-{number}");
+        put(host, &backup, before);
+        let written = system::sha256_hex(written.as_bytes());
+        Undo::RestoreFile {
+            path: "/file".into(),
+            backup,
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            mtime: 0,
+            mtime_nsec: 0,
+            written,
+        }
+    }
+
+    fn put(host: &Host, path: &str, text: &str) {
+        let me = host.meta("/").unwrap().unwrap().attributes();
+        host.write(path, text.as_bytes(), &Attributes { mode: 0o600, ..me }).unwrap();
+    }
+
+    #[test]
+    fn work_between_two_runs_is_somebodys_though_the_second_changed_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        put(&host, "/file", "mine");
+        let undos = [step(&host, 1, "old", "ours"), step(&host, 2, "mine", "mine")];
+        let mut files = Files::read(&host, &undos);
+        let mut now = |written: &str, before: &str| {
+            files.now(&host, "/file", &system::sha256_hex(written.as_bytes()), Some(before.as_bytes())).unwrap()
+        };
+        assert!(matches!(now("mine", "mine"), Now::Written));
+        assert!(matches!(now("ours", "old"), Now::Changed));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_somebodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(folder.path()).unwrap();
+        put(&host, "/elsewhere", "ours");
+        std::os::unix::fs::symlink("elsewhere", folder.path().join("file")).unwrap();
+        let written = system::sha256_hex(b"ours");
+        let mut files = Files::read(&host, &[step(&host, 1, "old", "ours")]);
+        assert!(matches!(files.now(&host, "/file", &written, Some(b"old")), Ok(Now::Changed)));
+    }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use files::{Files, Now};
 pub use packages::{resolved, scripts};
 
-use crate::desired::{AGENT_UNIT, PROXY_UNIT, SATELLITES};
+use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, PROXY_UNIT, SATELLITES};
 use crate::error::{Error, Result};
 use crate::host::units::{self, Verdict};
 use crate::host::users::{self, Users};
-use crate::host::{Attributes, FileKind, Hold};
+use crate::host::{Attributes, FileKind, Hold, Host, system};
 use crate::packages::Session;
 use crate::receipt::{Record, Undo};
 
@@ -99,6 +99,7 @@ pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
     for (unit, _) in ran.iter().filter(|(_, ran)| !ran) {
         this.stop(unit);
     }
+    let readers = readers(session.host, &undos, &ran);
     // Scriptlets restart services themselves: not before all is back.
     let moves = |undo: &Undo| matches!(undo, Undo::RemovePackages { .. } | Undo::RestorePackage { .. });
     let held = if undos.iter().any(moves) { this.hold() } else { None };
@@ -109,9 +110,34 @@ pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
         this.out.failed.push(("let the services start again".into(), error));
     }
     let _ = units::daemon_reload(session.host);
-    let again: Vec<&str> = ran.iter().filter(|(_, ran)| *ran).map(|(unit, _)| *unit).collect();
+    let mut again: Vec<&str> = ran.iter().filter(|(_, ran)| *ran).map(|(unit, _)| *unit).collect();
+    let there = units::show(session.host, &readers).unwrap_or_default();
+    again.extend(readers.iter().filter(|unit| there.iter().any(|state| state.name == **unit && state.exists())));
     this.start(&again);
     this.out
+}
+
+/// Units that none of the steps started, and that have read since what the steps wrote: somebody else started them, as
+/// DD_INSTALL_ONLY and an image leave it to others.
+fn readers(host: &Host, undos: &[Undo], noted: &[(&str, bool)]) -> Vec<&'static str> {
+    const READERS: [(&str, &str); 3] = [
+        (PROXY_UNIT, "/etc/datadog-fips-proxy/"),
+        (AGENT_UNIT, "/etc/datadog-agent/"),
+        (DOGSTATSD_UNIT, "/etc/datadog-agent/"),
+    ];
+    let states = units::show(host, &READERS.map(|(unit, _)| unit)).unwrap_or_default();
+    let has_read = |unit: &str, folder: &str| {
+        let state = states.iter().find(|state| state.name == unit && state.is_running())?;
+        let started = system::time_of_monotonic(state.active_since_monotonic)?;
+        let files = undos.iter().filter_map(|undo| match undo {
+            Undo::RestoreFile { path, .. } | Undo::RemoveFile { path, .. } => Some(path),
+            _ => None,
+        });
+        let mut ours = files.filter(|path| path.starts_with(folder)).filter_map(|path| host.meta(path).ok()?);
+        ours.any(|meta| meta.mtime <= started).then_some(())
+    };
+    let unnoted = READERS.into_iter().filter(|(unit, _)| noted.iter().all(|(known, _)| known != unit));
+    unnoted.filter(|(unit, folder)| has_read(unit, folder).is_some()).map(|(unit, _)| unit).collect()
 }
 
 struct Undoing<'a> {
@@ -170,7 +196,16 @@ impl Undoing<'_> {
     fn start(&mut self, again: &[&str]) {
         let host = self.session.host;
         let mut started = Vec::new();
+        let states = units::show(host, again).unwrap_or_default();
         for unit in again {
+            // Somebody has put it away since; no further try would start it.
+            if let Some(state) = states.iter().find(|state| state.name == *unit)
+                && (!state.exists() || state.load_state == "masked")
+            {
+                let why = if state.exists() { "masked" } else { "not there any more" };
+                self.leave(format!("{unit} is {why}, and is not started"));
+                continue;
+            }
             let result = units::restart(host, &[unit]);
             if result.is_ok() {
                 started.push(*unit);
@@ -199,7 +234,10 @@ impl Undoing<'_> {
                 self.restore_file(path, backup, &to, (*mtime, *mtime_nsec), written);
             }
             Undo::RemoveFile { path, written } => match self.files.now(host, path, written, None) {
-                Ok(Now::Written) => self.note(&format!("remove {path}"), host.remove_file(path).map(|_| ())),
+                Ok(Now::Written) => {
+                    self.files.was_absent(path);
+                    self.note(&format!("remove {path}"), host.remove_file(path).map(|_| ()));
+                }
                 Ok(Now::Changed) => self.leave(format!("{path} stays: it was changed since")),
                 Ok(Now::Absent | Now::Before | Now::Known) => {}
                 Err(error) => self.note(&format!("remove {path}"), Err(error)),

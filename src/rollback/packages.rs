@@ -41,26 +41,34 @@ pub fn resolved(steps: &[Record]) -> Vec<Undo> {
     for undo in steps.iter().flat_map(|step| &step.undo) {
         match undo {
             Undo::RemovePackages { names, folders } => {
-                let absent = names.iter().filter(|name| !*was_there.entry((*name).clone()).or_insert(false));
-                all.push(Undo::RemovePackages { names: absent.cloned().collect(), folders: folders.clone() });
-            }
-            Undo::RestorePackage { name, version, by: to } => {
-                let last = all.iter_mut().rev().find_map(|undo| match undo {
-                    Undo::RestorePackage { name: moved, by, .. } if moved == name => Some(by),
-                    _ => None,
-                });
-                match last {
-                    _ if !*was_there.entry(name.clone()).or_insert(true) => {}
-                    // What it is now came by the move before this one, and by nobody else's.
-                    Some(by) if by.as_ref() == Some(version) => by.clone_from(to),
-                    _ => all.push(undo.clone()),
+                let (there, absent): (Vec<&String>, _) =
+                    names.iter().partition(|name| *was_there.entry((*name).clone()).or_insert(false));
+                // Removed by somebody, and brought again in whatever version.
+                for name in there {
+                    moved_to(&mut all, name).into_iter().for_each(|by| *by = None);
                 }
+                let names = absent.into_iter().cloned().collect();
+                all.push(Undo::RemovePackages { names, folders: folders.clone() });
             }
+            Undo::RestorePackage { name, version, by: to } => match moved_to(&mut all, name) {
+                _ if !*was_there.entry(name.clone()).or_insert(true) => {}
+                // What it is now came by the move before this one, and by nobody else's.
+                Some(by) if by.as_ref() == Some(version) => by.clone_from(to),
+                _ => all.push(undo.clone()),
+            },
             _ => all.push(undo.clone()),
         }
     }
     all.retain(|undo| !matches!(undo, Undo::RemovePackages { names, .. } if names.is_empty()));
     all
+}
+
+/// The version that the last move of a package led to.
+fn moved_to<'a>(all: &'a mut [Undo], package: &str) -> Option<&'a mut Option<String>> {
+    all.iter_mut().rev().find_map(|undo| match undo {
+        Undo::RestorePackage { name, by, .. } if name == package => Some(by),
+        _ => None,
+    })
 }
 
 impl Undoing<'_> {
@@ -290,8 +298,9 @@ mod tests {
     fn the_oldest_run_knows_whether_a_package_was_there() {
         let (both, other) = (["datadog-agent", "datadog-fips-proxy"], ["datadog-fips-proxy"]);
         assert_eq!(of(&[brought(&both), moved("1", "2")]), [brought(&both)]);
-        assert_eq!(of(&[moved("1", "2"), brought(&both)]), [moved("1", "2"), brought(&other)]);
-        assert_eq!(of(&[moved("1", "2"), brought(&both[..1])]), [moved("1", "2")]);
+        let again = Undo::RestorePackage { name: both[0].into(), version: "1".into(), by: None };
+        assert_eq!(of(&[moved("1", "2"), brought(&both)]), [again.clone(), brought(&other)]);
+        assert_eq!(of(&[moved("1", "2"), brought(&both[..1])]), [again]);
         assert_eq!(of(&[brought(&both), brought(&other)]), [brought(&both), brought(&other)]);
     }
 }

@@ -192,6 +192,34 @@ pub(super) fn work_of_the_operator(suite: Suite) {
     assert_eq!((host.installed("datadog-agent"), host.installed("datadog-fips-proxy")), (None, None));
 }
 
+/// What is no plain file any more, may not start or is gone is somebody else's choice: no rollback fails for it.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn what_the_operator_put_away_since_is_named() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    let link = format!("mv {SYSPROBE} /srv/site.yaml && ln -s /srv/site.yaml {SYSPROBE}");
+    let back = format!(
+        "rm {SYSPROBE} && mv /srv/site.yaml {SYSPROBE} && systemctl unmask datadog-agent && systemctl start datadog-agent"
+    );
+    let cases = [
+        (format!("{link} && systemctl mask --now datadog-agent"), format!("{SYSPROBE} stays"), back.as_str()),
+        (
+            "apt-get remove -yq datadog-agent && apt-mark hold datadog-fips-proxy".into(),
+            "datadog-agent.service is not there any more".into(),
+            "true",
+        ),
+    ];
+    for (put_away, named, back) in cases {
+        host.install().exits(0);
+        host.sh(&put_away);
+        let run = rollback(&host).exits(0);
+        assert!(run.stdout.contains(&named) && run.stdout.contains("datadog-agent.service is"), "{run}");
+        rollback(&host).exits(0).says("Nothing to do");
+        assert_eq!(host.read(DATADOG), OPERATORS);
+        host.sh(back);
+    }
+}
+
 /// Neither of the two runs knows the file that is there in the end: it is nobody's but the operator's.
 #[test]
 fn work_between_two_runs_stays_and_is_named() {
@@ -203,6 +231,43 @@ fn work_between_two_runs_stays_and_is_named() {
     assert!(run.stdout.contains(&format!("left: {DATADOG} stays")), "{run}");
     assert!(host.read(DATADOG).contains("# mine") && !host.read(DATADOG).contains("\nenv: prod"), "{run}");
     nothing_of_ours_is_left(&host);
+}
+
+/// Removed by hand and brought again, a package goes back to what it was; a file stays removed.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn what_was_removed_between_two_runs_goes_back_as_a_whole() {
+    let host = existing(Suite::Bookworm, "7.44.1");
+    host.asked(&["install", "--upgrade"]).run().exits(0);
+    host.sh(&format!("apt-get remove -yq datadog-agent && rm {SYSPROBE}"));
+    host.serve(Repo::Classic);
+    host.forget_index();
+    host.install().exits(0);
+    assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.58.2-1"));
+    host.serve(Repo::Good);
+    host.forget_packages();
+    let run = uninstall(&host, &[]).exits(0).says(&format!("{SYSPROBE} was removed since"));
+    assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.44.1-1"), "{run}");
+    assert_eq!((host.read(DATADOG).as_str(), host.exists(SYSPROBE)), (OPERATORS, false), "{run}");
+    nothing_of_ours_is_left(&host);
+}
+
+/// Nobody but its operator started what has read the new files.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn services_that_were_left_to_the_operator_read_the_old_files_again() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    host.install().exits(0);
+    host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
+    host.sh("systemctl restart datadog-agent");
+    let starts = host.starts("datadog-agent");
+    let run = rollback(&host).exits(0);
+    assert!(!host.read(DATADOG).contains("env: prod"), "{run}");
+    assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
+    // It has read them already.
+    host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
+    rollback(&host).exits(0);
+    assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
 }
 
 /// What was not taken back in one go is taken back as a whole, also of several runs.
@@ -318,6 +383,25 @@ fn a_killed_run_and_its_end_are_one_change() {
         }
         rollback(&host).exits(0);
         host.state().equals(&before);
+    }
+}
+
+/// The package of the signing keys writes the keyring, too, also for a run that is not there any more.
+#[test]
+#[ignore = "others stand for it; --long runs it"]
+fn the_keyring_of_a_killed_run_goes_with_it() {
+    let host = existing(Suite::Bookworm, "7.58.2");
+    for killed_again in [false, true] {
+        let child = host.asked(&["install"]).spawn();
+        host.wait_until("test -e /opt/datadog-fips-proxy");
+        host.sh("kill -KILL $(pidof ddinstall)");
+        drop(child.wait_with_output());
+        if !killed_again {
+            host.install().exits(0);
+        }
+        let run = uninstall(&host, &[]).exits(0);
+        assert!(!run.stdout.contains("keyring.gpg stays"), "{run}");
+        assert!(!host.exists("/usr/share/keyrings/datadog-archive-keyring.gpg"), "{run}");
     }
 }
 

@@ -147,6 +147,8 @@ fn removal<'a>(session: Session<'a>, names: &[&str], purge: bool) -> Command<'a>
         .args(["remove", "-y", "-o", "APT::Get::AutomaticRemove=false"])
         // One that dpkg was stopped in may go, too.
         .args(["-o", "Dpkg::Options::=--force-remove-reinstreq"])
+        // A hold keeps a version, and not a package that its operator has sent away. (As an option, older ones pass it over.)
+        .args(["-o", "APT::Get::allow-change-held-packages=true"])
         .args(purge.then_some("--purge"))
         .args(names)
 }
