@@ -130,11 +130,14 @@ fn readers(host: &Host, undos: &[Undo], noted: &[(&str, bool)]) -> Vec<&'static 
         let state = states.iter().find(|state| state.name == unit && state.is_running())?;
         let started = system::time_of_monotonic(state.active_since_monotonic)?;
         let files = undos.iter().filter_map(|undo| match undo {
-            Undo::RestoreFile { path, .. } | Undo::RemoveFile { path, .. } => Some(path),
+            Undo::RestoreFile { path, mtime, .. } => Some((path, Some(*mtime))),
+            Undo::RemoveFile { path, .. } => Some((path, None)),
             _ => None,
         });
-        let mut ours = files.filter(|path| path.starts_with(folder)).filter_map(|path| host.meta(path).ok()?);
-        ours.any(|meta| meta.mtime <= started).then_some(())
+        let files = files.filter(|(path, _)| path.starts_with(folder));
+        let mut ours = files.filter_map(|(path, was)| Some((host.meta(path).ok()??.mtime, was)));
+        // With the time that it had, a file's owner or mode alone was changed: there is nothing to read again.
+        ours.any(|(now, was)| now <= started && was != Some(now)).then_some(())
     };
     let unnoted = READERS.into_iter().filter(|(unit, _)| noted.iter().all(|(known, _)| known != unit));
     unnoted.filter(|(unit, folder)| has_read(unit, folder).is_some()).map(|(unit, _)| unit).collect()

@@ -268,6 +268,11 @@ fn services_that_were_left_to_the_operator_read_the_old_files_again() {
     host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
     rollback(&host).exits(0);
     assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
+    // Nor is a mode anything to read.
+    host.sh(&format!("chmod 0644 {DATADOG}"));
+    host.install().exits(0);
+    rollback(&host).exits(0);
+    assert_eq!((host.starts("datadog-agent"), host.mode(DATADOG)), (starts + 1, 0o644));
 }
 
 /// What was not taken back in one go is taken back as a whole, also of several runs.
