@@ -112,6 +112,11 @@ pub fn processes(host: &Host, program: &str) -> Vec<(u32, u32)> {
     found
 }
 
+/// Whether a process is no more, or only waits to be collected: its command line is every user's to read, and empty then.
+pub fn has_ended(host: &Host, pid: u32) -> bool {
+    !matches!(host.read(format!("/proc/{pid}/cmdline")), Ok(Some(line)) if !line.bytes.is_empty())
+}
+
 /// When a process was started, in seconds since 1970. None if there is none.
 pub fn started(host: &Host, pid: u32) -> Option<i64> {
     let text = host.read_text(format!("/proc/{pid}/stat")).ok()??;
@@ -213,5 +218,19 @@ mod tests {
         let ago = epoch_seconds() as i64 - started(&host, std::process::id()).unwrap();
         assert!((0..3600).contains(&ago), "{ago}");
         assert_eq!(started(&host, u32::MAX), None);
+    }
+
+    #[test]
+    fn a_process_that_nobody_has_collected_has_ended() {
+        let host = Host::new(Path::new("/")).unwrap();
+        assert!(!has_ended(&host, std::process::id()));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let began = std::time::Instant::now();
+        while !has_ended(&host, child.id()) {
+            assert!(began.elapsed().as_secs() < 60);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.wait().unwrap();
+        assert!(has_ended(&host, child.id()));
     }
 }

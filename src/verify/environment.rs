@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::templates::shell;
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, ENVIRONMENT, SATELLITES};
+use crate::host::system;
 use crate::host::units::UnitState;
 
 use crate::host::services::Init;
@@ -76,14 +77,16 @@ fn assignments(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = 
         .filter(|(name, _)| !name.starts_with('#'))
 }
 
-/// The variables of a process. Root of a container may not trace: the Agent's user may see its own processes.
+/// The variables of a process; of one that has ended meanwhile, none. Root of a container may not trace: the Agent's user
+/// may see its own processes.
 fn environment_of(look: &Look, pid: u32) -> Option<String> {
     let path = format!("/proc/{pid}/environ");
     match look.host.read_text(&path) {
         Ok(text) => Some(text.unwrap_or_default()),
+        Err(_) if system::has_ended(look.host, pid) => Some(String::new()),
         Err(_) if look.facts.root => {
             let output = agent::as_agent(look.host, "cat").ok()?.arg(&path).deadline(DEADLINE).run(look.host).ok()?;
-            output.success().then(|| output.stdout_text())
+            (output.success() || system::has_ended(look.host, pid)).then(|| output.stdout_text())
         }
         Err(_) => None,
     }
