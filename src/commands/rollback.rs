@@ -10,7 +10,7 @@ use crate::desired::{AGENT_UNIT, PROXY};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Hold, Host, Lock, scopes, units, users};
 use crate::packages::{self, Manager};
-use crate::receipt::{self, LOGS, Outcome, PROOF, Past, Receipt, Record, Run, Undo};
+use crate::receipt::{self, LOGS, Outcome, PROOF, Past, Receipt, Record, Undo};
 use crate::report::json::Document;
 use crate::report::text;
 use crate::rollback::{self, Purge, Undone};
@@ -26,7 +26,13 @@ struct Task {
     /// The oldest of the runs; all that stand and are younger go with it.
     from: u32,
     started: String,
-    steps: Vec<Record>,
+}
+
+impl Task {
+    fn steps(&self) -> Vec<Record> {
+        let runs = self.receipt.standing().filter(|run| run.id >= self.from);
+        runs.flat_map(|run| run.steps.iter().cloned()).collect()
+    }
 }
 
 #[derive(Default)]
@@ -86,7 +92,7 @@ fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
     };
     if extent.dry_run {
         done.words = preview(&task, extent);
-        done.undone.done = planned(&task.steps);
+        done.undone.done = planned(&task.steps());
         return Ok(());
     }
     let lock = super::lock(session).map_err(nothing)?;
@@ -108,38 +114,29 @@ fn task(session: &Session, extent: Extent) -> Result<Option<Task>> {
             return Err(error.hint("run as root"));
         }
     };
-    let runs: Vec<&Run> = match extent.all {
-        true => receipt.standing().collect(),
+    let first = match extent.all {
+        true => receipt.standing().next(),
         // Runs whose undoing did not come to its end belong together.
         false => {
-            let mut last: Vec<&Run> = receipt.standing().skip_while(|run| run.outcome != Outcome::TakingBack).collect();
-            if last.is_empty() {
-                last.extend(receipt.standing().next_back());
-            }
-            last
+            let begun = receipt.standing().find(|run| run.outcome == Outcome::TakingBack);
+            begun.or_else(|| receipt.standing().next_back())
         }
     };
-    let Some(first) = runs.first() else { return Ok(None) };
-    let steps = steps(&receipt, first.id);
-    Ok(Some(Task { from: first.id, started: first.started.clone(), steps, receipt: receipt.clone() }))
+    let first = first.map(|run| (run.id, run.started.clone()));
+    Ok(first.map(|(from, started)| Task { receipt, from, started }))
 }
 
-/// The steps of the runs that stand, from this one on.
-fn steps(receipt: &Receipt, from: u32) -> Vec<Record> {
-    receipt.standing().filter(|run| run.id >= from).flat_map(|run| run.steps.iter().cloned()).collect()
-}
-
-fn carry_out(session: &Session, lock: &Lock, extent: Extent, task: Task, done: &mut Done) -> Result<()> {
+fn carry_out(session: &Session, lock: &Lock, extent: Extent, mut task: Task, done: &mut Done) -> Result<()> {
     let Session { host, events, .. } = session;
-    let Task { mut receipt, from, started, .. } = task;
     let untouched = |error: Error| error.state("nothing was taken back");
-    if receipt.cut_off().is_some() {
+    if task.receipt.cut_off().is_some() {
         let manager = Manager::of(host)?;
         manager.wait_for_transaction(session.tools()).map_err(untouched)?;
         let [_, keyring] = manager.repository_files();
-        receipt.settle_cut_off(host, keyring).map_err(untouched)?;
+        task.receipt.settle_cut_off(host, keyring).map_err(untouched)?;
     }
-    let steps = steps(&receipt, from);
+    let steps = task.steps();
+    let Task { mut receipt, from, started } = task;
     if let Some(stale) = Hold::stale(host).map_err(untouched)? {
         stale.release().map_err(untouched)?;
     }

@@ -3,9 +3,10 @@
 use super::common::*;
 use crate::lab::{Host, Suite};
 
-/// Starts an install, and sends it a signal as soon as a shell script succeeds. Its exit code, or none.
-fn interrupted(host: &Host, signal: &str, when: &str) -> (Option<i32>, String) {
-    let child = host.asked(&["install"]).spawn();
+/// Starts `ddinstall` with its answers, and sends it a signal as soon as a shell script succeeds. Its exit code, or
+/// none, and what it said.
+pub(super) fn interrupted(host: &Host, args: &[&str], signal: &str, when: &str) -> (Option<i32>, String) {
+    let child = host.asked(args).spawn();
     // One shell waits and kills: on a busy machine a second one would come too late.
     host.sh(&format!(
         "n=0; until {when} > /dev/null; do n=$((n + 1)); test $n -lt 3000; sleep 0.02; done
@@ -17,7 +18,7 @@ fn interrupted(host: &Host, signal: &str, when: &str) -> (Option<i32>, String) {
 
 pub(super) fn the_next_run_finishes(suite: Suite, when: &str) {
     let host = Host::fresh(suite).boot();
-    let (status, _) = interrupted(&host, "KILL", when);
+    let (status, _) = interrupted(&host, &["install"], "KILL", when);
     assert_ne!(status, Some(0));
     let run = host.install().exits(0);
     host.verify().exits(0);
@@ -57,7 +58,7 @@ fn killed_while_services_start() {
 #[test]
 fn what_a_killed_run_was_writing_is_cleared_away() {
     let host = Host::fresh(Suite::Bookworm).boot();
-    interrupted(&host, "KILL", "test -e /etc/datadog-agent/datadog.yaml");
+    interrupted(&host, &["install"], "KILL", "test -e /etc/datadog-agent/datadog.yaml");
     let leftover = "/etc/datadog-agent/.ddinstall-0123456789abcdef-datadog.yaml";
     host.sh("install -d -m 700 /var/lib/ddinstall/backups/1");
     host.write("/var/lib/ddinstall/backups/1/.ddinstall-0123456789abcdef-8", "api_key: half", "root:root", 0o600);
@@ -87,7 +88,7 @@ fn a_run_that_is_asked_to_stop_takes_itself_back() {
 
 pub(super) fn a_stop_takes_it_back(suite: Suite) {
     let host = Host::fresh(suite).boot();
-    let (status, stderr) = interrupted(&host, "TERM", "test -e /opt/datadog-agent");
+    let (status, stderr) = interrupted(&host, &["install"], "TERM", "test -e /opt/datadog-agent");
     assert_eq!(status, Some(10), "{stderr}");
     assert!(stderr.contains("taken back") && stderr.contains("to do:"), "{stderr}");
     assert_eq!(host.installed("datadog-agent"), None);
@@ -128,7 +129,7 @@ fn two_runs_at_once_come_to_the_same_end() {
 fn a_package_that_dpkg_says_must_be_installed_again_is() {
     for state in ["unpacked", "half-configured"] {
         let host = Host::fresh(Suite::Bookworm).boot();
-        interrupted(&host, "KILL", "test -e /opt/datadog-agent");
+        interrupted(&host, &["install"], "KILL", "test -e /opt/datadog-agent");
         host.wait_until("! pidof apt-get dpkg");
         host.sh(&format!(
             "sed -i '/^Package: datadog-fips-proxy$/,/^$/s/^Status: .*/Status: install reinstreq {state}/' /var/lib/dpkg/status"
@@ -147,7 +148,7 @@ fn a_package_that_dpkg_says_must_be_installed_again_is() {
 #[test]
 fn a_transaction_keeps_the_lock_of_a_killed_run() {
     let host = Host::fresh(Suite::Bookworm).boot();
-    interrupted(&host, "KILL", "pidof systemd-run || test -e /opt/datadog-agent");
+    interrupted(&host, &["install"], "KILL", "pidof systemd-run || test -e /opt/datadog-agent");
     let run = host.install().exits(0);
     assert!(run.stderr.contains("was cut off; its transaction goes on"), "{run}");
     assert_eq!(host.sh("grep -c ' install datadog-agent:' /var/log/dpkg.log"), "1", "{run}");

@@ -1,6 +1,7 @@
 //! What was done is taken back: the host is what it was before, and what is somebody else's stays.
 
 use super::common::*;
+use super::interrupted::interrupted;
 use super::state::State;
 use crate::lab::{Host, Repo, Run, Suite};
 
@@ -127,10 +128,7 @@ fn two_upgrades_are_taken_back_as_one() {
         host.serve(Repo::Classic);
         host.forget_index();
         if cut_off {
-            let child = host.asked(&["install", "--upgrade"]).spawn();
-            host.wait_until("dpkg-query -W datadog-agent | grep -q 7.58.2");
-            host.sh("kill -KILL $(pidof ddinstall)");
-            drop(child.wait_with_output());
+            interrupted(&host, &["install", "--upgrade"], "KILL", "dpkg-query -W datadog-agent | grep -q 7.58.2");
         } else {
             host.asked(&["install", "--upgrade"]).run().exits(0);
             assert_eq!(host.installed("datadog-agent").as_deref(), Some("1:7.58.2-1"));
@@ -378,10 +376,7 @@ fn a_killed_run_and_its_end_are_one_change() {
     let host = existing(Suite::Bookworm, "7.58.2");
     let before: State = host.state();
     for killed_again in [false, true] {
-        let child = host.asked(&["install"]).spawn();
-        host.wait_until("test -e /opt/datadog-fips-proxy");
-        host.sh("kill -KILL $(pidof ddinstall)");
-        drop(child.wait_with_output());
+        interrupted(&host, &["install"], "KILL", "test -e /opt/datadog-fips-proxy");
         if !killed_again {
             host.install().exits(0);
             host.verify().exits(0);
@@ -397,10 +392,7 @@ fn a_killed_run_and_its_end_are_one_change() {
 fn the_keyring_of_a_killed_run_goes_with_it() {
     let host = existing(Suite::Bookworm, "7.58.2");
     for killed_again in [false, true] {
-        let child = host.asked(&["install"]).spawn();
-        host.wait_until("test -e /opt/datadog-fips-proxy");
-        host.sh("kill -KILL $(pidof ddinstall)");
-        drop(child.wait_with_output());
+        interrupted(&host, &["install"], "KILL", "test -e /opt/datadog-fips-proxy");
         if !killed_again {
             host.install().exits(0);
         }

@@ -209,6 +209,11 @@ fn sampling_sees_what_is_in_arguments_and_environments() {
     let (_, sample) = host.sampling(|| host.command(&["sleep", "0.3"]).env("CANARY", KEY).run().exits(0));
     assert!(sample.in_arguments(KEY).is_empty(), "{sample:?}");
     assert_eq!(sample.in_environments(KEY).iter().map(|p| p.program.as_str()).collect::<Vec<_>>(), ["/usr/bin/sleep"]);
+    // Each program is seen whole, at whatever instant it is looked at.
+    let many = ["sh", "-c", "for i in $(seq 2000); do /bin/true; done"];
+    let (_, sample) = host.sampling(|| host.command(&many).env("CANARY", KEY).run().exits(0));
+    let seen = sample.in_environments(KEY);
+    assert!(seen.iter().any(|p| p.args == ["/bin/true"]) && seen.iter().all(|p| !p.args.is_empty()), "{seen:?}");
     let (_, sample) = host.sampling(|| host.sh(&format!("sleep 0.2; sh -c 'sleep 0.2; : {KEY}'")));
     assert!(!sample.in_arguments(KEY).is_empty());
     let run = host.command(&["id", "-un"]).user("nobody").run();

@@ -79,8 +79,9 @@ fn round(wanted: &PathBuf, seen: &mut BTreeSet<Process>) {
             continue;
         };
         let env = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        // What was read may be of two programs, where one became the other meanwhile.
-        if program_of(pid) != program {
+        // What was read may be of two programs, where one became the other meanwhile; and a program that
+        // has only just taken the place of another has no arguments for an instant.
+        if args.is_empty() || program_of(pid) != program {
             continue;
         }
         // The way into the host, an instant before it becomes the command: no program of the host's.
