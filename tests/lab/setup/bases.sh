@@ -40,6 +40,12 @@ finish() {
         ln -sf /dev/null "$root/etc/systemd/system/$unit"
     done
     rm -f "$root/etc/systemd/system/multi-user.target.wants/haproxy.service"
+    # Every reload of systemd runs all generators, and these have nothing to find here: no disks, no console, no boot loader.
+    mkdir -p "$root/etc/systemd/system-generators"
+    for unit in cryptsetup debug getty gpt-auto hibernate-resume integritysetup rc-local run ssh system-update tpm2 \
+        veritysetup; do
+        ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-$unit-generator"
+    done
 }
 
 build() {
