@@ -23,6 +23,8 @@ const INCOMPLETE_TEXT: &[u8] =
 pub const BINARY: &str = "/var/lib/ddinstall/ddinstall";
 /// One log a changing run. They stay when all else of ours goes.
 pub const LOGS: &str = "/var/log/ddinstall";
+/// While packages are removed: copies of files that are not ours and would go with them, each at its own path below it.
+pub const KEPT: &str = "/var/lib/ddinstall/kept";
 const BACKUPS: &str = "/var/lib/ddinstall/backups";
 /// 2 (0.2): attributes, users, folders of packages, runs that are being taken back. 1 is read, too.
 const FORMAT: u32 = 2;

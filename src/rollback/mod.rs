@@ -3,6 +3,7 @@
 
 mod files;
 mod packages;
+mod strangers;
 
 use std::time::Duration;
 

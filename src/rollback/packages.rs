@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Purge, Undoing};
+use super::{Purge, Undoing, strangers};
 use crate::desired::{AGENT_UNIT, AGENT_USER, PROXY_UNIT, SATELLITES, package_folders};
 use crate::error::Result;
 use crate::host::users::Users;
-use crate::host::{Attributes, FileKind, Host, Stored};
+use crate::host::{Attributes, FileKind, Host};
 use crate::packages::{Change, Installed, Manager, PackageSpec};
-use crate::receipt::{Record, Undo};
-
-/// Files that the Agent and the packages' scripts make themselves: nobody's work is lost with them.
-const GENERATED: [&str; 4] = ["install_info", "install.json", "auth_token", "ipc_cert.pem"];
+use crate::receipt::{KEPT, Record, Undo};
 
 /// The undos that a package step needs, beside those of the packages themselves: what their scripts change.
 pub fn scripts(host: &Host, names: &[&str]) -> Result<Vec<Undo>> {
@@ -79,18 +76,20 @@ impl Undoing<'_> {
             Purge::Never => (Vec::new(), names.to_vec()),
             _ => names.iter().partition(fresh),
         };
-        let mut kept = Vec::new();
+        let mut others = Vec::new();
         if self.purge != Purge::Always {
-            match strangers(host, names) {
-                Ok(strangers) if strangers.is_empty() => {}
-                Ok(strangers) => {
-                    rest.append(&mut whole);
-                    kept = strangers;
-                }
+            match strangers::find(host, names) {
+                Ok(found) => others = found,
                 Err(error) => {
                     rest.append(&mut whole);
                     self.out.failed.push(("look for files that are not ours".into(), error));
                 }
+            }
+        }
+        if !others.is_empty() {
+            rest.append(&mut whole);
+            if let Err(error) = strangers::keep(host, &others) {
+                return self.note("keep copies of files that are not ours", Err(error));
             }
         }
         // The package manager takes a folder along that no other package has, /opt for one, though it was there before.
@@ -122,12 +121,16 @@ impl Undoing<'_> {
         if let Err(error) = dangling_links(host) {
             self.note("remove links of run levels that lead nowhere", Err(error));
         }
+        let back = if self.purge == Purge::Always { Ok(Vec::new()) } else { strangers::put_back(host) };
+        let back = back.unwrap_or_else(|error| {
+            self.note("put files back that are not ours", Err(error.state(format!("their copies stay in {KEPT}"))));
+            Vec::new()
+        });
+        // Where all configuration stays, what stays is no news, but for what the package manager took along.
         let named = self.purge != Purge::Never;
-        for Stranger { path, content, folder } in kept.iter().filter(|s| named || s.content.is_some()) {
-            if let Err(error) = keep(host, path, content.as_ref(), folder) {
-                self.note(&format!("keep {path}"), Err(error));
-            }
-            self.leave(format!("{path} stays: it is not ours, or was changed since"));
+        let others = others.into_iter().filter(|other| named || other.content.is_some()).map(|other| other.path);
+        for path in others.chain(back) {
+            self.leave(format!("{} stays: it is not ours, or was changed since", path.display()));
         }
     }
 
@@ -221,50 +224,6 @@ fn dangling_links(host: &Host) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A file of somebody else's below the configuration folders of a package.
-struct Stranger {
-    path: String,
-    /// Of a package's file that was changed: the package manager would remove it with the package.
-    content: Option<Stored>,
-    folder: Attributes,
-}
-
-/// Files that neither the packages brought nor the Agent made, or that were changed.
-fn strangers(host: &Host, names: &[&str]) -> Result<Vec<Stranger>> {
-    let owned: BTreeMap<String, bool> = Manager::of(host)?.owned(host, names)?;
-    let folders: BTreeSet<&str> = names.iter().flat_map(|name| package_folders(name)).copied().collect();
-    let mut found = Vec::new();
-    for folder in folders.into_iter().filter(|folder| folder.starts_with("/etc/")) {
-        let tree = host.list_tree(folder)?;
-        for (path, meta) in &tree {
-            let generated = path.file_name().is_some_and(|name| GENERATED.iter().any(|known| name == *known));
-            let name = path.display().to_string();
-            let whole = owned.get(&name);
-            if meta.kind == FileKind::Dir || generated || whole == Some(&true) {
-                continue;
-            }
-            let parent = tree.iter().find(|(folder, _)| Some(folder.as_path()) == path.parent());
-            let content = if whole.is_some() { host.read(path).ok().flatten() } else { None };
-            let root = Attributes { uid: 0, gid: 0, mode: 0o755 };
-            found.push(Stranger { path: name, content, folder: parent.map_or(root, |(_, meta)| meta.attributes()) });
-        }
-    }
-    Ok(found)
-}
-
-/// Puts a file that its package took along back.
-fn keep(host: &Host, path: &str, content: Option<&Stored>, folder: &Attributes) -> Result<()> {
-    let Some(stored) = content else { return Ok(()) };
-    if host.meta(path)?.is_some() {
-        return Ok(());
-    }
-    if let Some(parent) = Path::new(path).parent() {
-        host.make_dirs(parent, folder)?;
-    }
-    host.write(path, &stored.bytes, &stored.meta.attributes())?;
-    host.set_mtime(path, stored.meta.mtime, stored.meta.mtime_nsec)
 }
 
 #[cfg(test)]

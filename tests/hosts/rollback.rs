@@ -402,6 +402,28 @@ fn the_keyring_of_a_killed_run_goes_with_it() {
     }
 }
 
+/// No conffile, so the package manager takes it along whatever its operator made of it.
+#[test]
+fn what_was_changed_of_a_packages_files_outlives_a_killed_uninstallation() {
+    let host = Host::fresh(Suite::Bookworm).boot();
+    let policy = "/etc/datadog-agent/runtime-security.d/default.policy";
+    let stat = format!("stat -c '%a %U %Y' {policy} && stat -c '%a %U' $(dirname {policy}) && cat {policy}");
+    for killed in [false, true] {
+        host.install().exits(0);
+        host.sh(&format!("echo '# mine' >> {policy} && chmod 0640 {policy} && touch -d 2020-02-02 {policy}"));
+        let before = host.sh(&stat);
+        if killed {
+            host.sh("sed -i '2i sleep 2' /var/lib/dpkg/info/datadog-agent.postrm");
+            interrupted(&host, &["uninstall"], "KILL", &format!("test ! -e {policy}"));
+            assert!(!host.exists(policy));
+        }
+        let run = uninstall(&host, &[]).exits(0).says(&format!("{policy} stays"));
+        assert_eq!(host.sh(&stat), before, "{run}");
+        nothing_of_ours_is_left(&host);
+        host.sh("rm -r /etc/datadog-agent");
+    }
+}
+
 #[test]
 fn only_root_takes_back() {
     let host = Host::fresh(Suite::Bookworm).boot();
