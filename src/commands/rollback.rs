@@ -92,7 +92,7 @@ fn take_back(session: &Session, extent: Extent, done: &mut Done) -> Result<()> {
     };
     if extent.dry_run {
         done.words = preview(&task, extent);
-        done.undone.done = planned(&task.steps());
+        done.undone.done = rollback::preview(&session.host, &task.steps());
         return Ok(());
     }
     let lock = super::lock(session).map_err(nothing)?;
@@ -207,16 +207,6 @@ fn folders(steps: &[Record]) -> BTreeSet<&Path> {
         _ => None,
     });
     files.collect()
-}
-
-fn planned(steps: &[Record]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in rollback::resolved(steps).iter().rev().filter_map(rollback::describe) {
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines
 }
 
 fn preview(task: &Task, extent: Extent) -> String {

@@ -8,7 +8,8 @@ mod strangers;
 use std::time::Duration;
 
 use files::{Files, Now};
-pub use packages::{resolved, scripts};
+use packages::resolved;
+pub use packages::scripts;
 
 use crate::desired::{AGENT_UNIT, DOGSTATSD_UNIT, PROXY_UNIT, SATELLITES};
 use crate::error::{Error, Result};
@@ -65,8 +66,21 @@ impl Undone {
     }
 }
 
-/// What an undo would do, for `--dry-run`.
-pub fn describe(undo: &Undo) -> Option<String> {
+/// What [`undo`] would do with these steps, in its order.
+pub fn preview(host: &Host, steps: &[Record]) -> Vec<String> {
+    let undos = resolved(steps);
+    let readers = readers(host, &undos, &ran_before(&undos));
+    let restarts = readers.iter().map(|unit| format!("restart {unit}, which has read what is taken back"));
+    let mut lines: Vec<String> = Vec::new();
+    for line in undos.iter().rev().filter_map(describe).chain(restarts) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn describe(undo: &Undo) -> Option<String> {
     Some(match undo {
         Undo::RestoreFile { path, .. } => format!("put {path} back"),
         Undo::RemoveFile { path, .. } => format!("remove {path}"),
@@ -85,18 +99,9 @@ pub fn describe(undo: &Undo) -> Option<String> {
 /// Undoes these steps (oldest first, of one run or of several): what they started is stopped, then files, groups and
 /// packages go back, then what ran before runs again. Services start with the old configuration only.
 pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
-    let undos = packages::resolved(steps);
+    let undos = resolved(steps);
     let mut this = Undoing { session, purge, files: Files::read(session.host, &undos), out: Undone::default() };
-    // Of several runs the oldest knows what was before all of them.
-    let mut ran: Vec<(&str, bool)> = Vec::new();
-    for undo in &undos {
-        if let Undo::Unit { unit, ran: before } = undo
-            && !ran.iter().any(|(known, _)| known == unit)
-        {
-            ran.push((unit, *before));
-        }
-    }
-    ran.sort_by_key(|(unit, _)| *unit != PROXY_UNIT);
+    let ran = ran_before(&undos);
     for (unit, _) in ran.iter().filter(|(_, ran)| !ran) {
         this.stop(unit);
     }
@@ -116,6 +121,20 @@ pub fn undo(session: Session, steps: &[Record], purge: Purge) -> Undone {
     again.extend(readers.iter().filter(|unit| there.iter().any(|state| state.name == **unit && state.exists())));
     this.start(&again);
     this.out
+}
+
+/// The units that the steps started, the proxy first, and whether they ran before: of several runs the oldest knows.
+fn ran_before(undos: &[Undo]) -> Vec<(&str, bool)> {
+    let mut ran: Vec<(&str, bool)> = Vec::new();
+    for undo in undos {
+        if let Undo::Unit { unit, ran: before } = undo
+            && !ran.iter().any(|(known, _)| known == unit)
+        {
+            ran.push((unit, *before));
+        }
+    }
+    ran.sort_by_key(|(unit, _)| *unit != PROXY_UNIT);
+    ran
 }
 
 /// Units that none of the steps started, and that have read since what the steps wrote: somebody else started them, as

@@ -32,7 +32,7 @@ pub fn scripts(host: &Host, names: &[&str]) -> Result<Vec<Undo>> {
 /// What undoes these steps (oldest first, of one run or of several), oldest first: of a package's moves the oldest run
 /// knows what was before all of them. One that it brought goes, whatever was there between; one that was there moves once,
 /// since a version between two others may not be to be had any more.
-pub fn resolved(steps: &[Record]) -> Vec<Undo> {
+pub(super) fn resolved(steps: &[Record]) -> Vec<Undo> {
     let mut all: Vec<Undo> = Vec::new();
     let mut was_there: BTreeMap<String, bool> = BTreeMap::new();
     for undo in steps.iter().flat_map(|step| &step.undo) {

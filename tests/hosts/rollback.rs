@@ -259,11 +259,15 @@ fn services_that_were_left_to_the_operator_read_the_old_files_again() {
     host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
     host.sh("systemctl restart datadog-agent");
     let starts = host.starts("datadog-agent");
+    let restart = "restart datadog-agent.service, which has read what is taken back";
+    host.ddinstall(&["rollback", "--dry-run"]).run().exits(0).says(restart);
     let run = rollback(&host).exits(0);
     assert!(!host.read(DATADOG).contains("env: prod"), "{run}");
     assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
     // It has read them already.
     host.asked(&["install", "--env", "prod"]).env("DD_INSTALL_ONLY", "true").run();
+    let preview = host.ddinstall(&["rollback", "--dry-run"]).run().exits(0);
+    assert!(!preview.stdout.contains(restart), "{preview}");
     rollback(&host).exits(0);
     assert_eq!(host.starts("datadog-agent"), starts + 1, "{run}");
     // Nor is a mode anything to read.
