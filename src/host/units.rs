@@ -269,9 +269,13 @@ pub fn service_error(host: &Host, unit: &UnitState) -> Error {
     }
 }
 
-fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {
-    // What was said so far is to be read (journalctl(1)); before systemd 228 it may not be there yet.
+/// Has all that was said so far be read from the journal (journalctl(1)); before systemd 228 some may still be missing.
+pub fn sync_journal(host: &Host) {
     let _ = Command::new("journalctl").arg("--sync").deadline(Duration::from_secs(10)).run(host);
+}
+
+fn with_journal(host: &Host, error: Error, unit: &UnitState) -> Error {
+    sync_journal(host);
     // Not those of the last start alone: journald knows no start of a process that has ended when it reads its words.
     match journal(host, &unit.name, 20, None) {
         Ok(lines) if !lines.is_empty() => error

@@ -407,7 +407,7 @@ fn answers(look: &Look, own: bool) -> Check {
             .fails("an empty answer: the proxy closed the connection", reachable)
             .because(Cause::IntakeBroken, Mend::Hand),
         Probe::TimedOut => check
-            .fails("no answer within 2 s", reachable)
+            .fails("no answer within 5 s", reachable)
             .because(Cause::IntakeBlocked, firewall::open_intake(look.host)),
         Probe::Refused => {
             check.fails("nobody listens", &restart).because(Cause::LocalFirewall, firewall::open_loopback(look.host))

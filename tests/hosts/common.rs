@@ -32,7 +32,7 @@ pub const SQUATTER: &str = "systemd-run -q --unit=squatter perl -MIO::Socket::IN
     'my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600'";
 
 /// The same, once the proxy's package is there: it is in the way of a run's middle.
-pub const LATE_SQUATTER: &str = "systemd-run -q --unit=squatter perl -MIO::Socket::INET -e 'sleep 0.05 until -e \"/opt/datadog-fips-proxy\"; \
+pub const LATE_SQUATTER: &str = "systemd-run -q --unit=squatter perl -MIO::Socket::INET -e 'select undef, undef, undef, 0.01 until -e \"/opt/datadog-fips-proxy\"; \
     my $s = IO::Socket::INET->new(Listen => 5, LocalPort => 9804, ReuseAddr => 1) or die; sleep 600'";
 
 impl Host {
@@ -80,7 +80,7 @@ impl Host {
     /// How often systemd has started a unit since the host was booted.
     pub fn starts(&self, unit: &str) -> usize {
         let started = "MESSAGE_ID=39f53479d3a045ac8e11786248231fbf";
-        self.sh(&format!("journalctl -q --no-pager -o cat {started} UNIT={unit}.service | wc -l"))
+        self.sh(&format!("journalctl --sync; journalctl -q --no-pager -o cat {started} UNIT={unit}.service | wc -l"))
             .parse()
             .expect("a number")
     }

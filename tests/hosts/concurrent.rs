@@ -35,10 +35,13 @@ fn who_may_not_wait_is_told_who_acts() {
     let host = Host::fresh(Suite::Bookworm).boot();
     let first = host.asked(&["install"]).spawn();
     host.wait_until("test -s /var/lib/ddinstall/lock");
-    let holder = host.read("/var/lib/ddinstall/lock");
+    let holder = host.read("/var/lib/ddinstall/lock").trim().to_owned();
+    // It keeps the lock for as long as the others look.
+    host.sh(&format!("kill -STOP {holder}"));
     let run = host.asked(&["install"]).env("DD_LOCK_WAIT", "0").run().exits(4);
-    assert!(run.stderr.contains(&format!("process {}", holder.trim())), "{run}");
+    assert!(run.stderr.contains(&format!("process {holder}")), "{run}");
     let run = host.ddinstall(&["rollback"]).env("DD_LOCK_WAIT", "0").run();
+    host.sh(&format!("kill -CONT {holder}"));
     // Before the first step is noted, there is nothing that could be taken back.
     assert!(run.status == Some(4) || run.stdout.contains("Nothing to do"), "{run}");
     assert_eq!(first.wait_with_output().expect("wait").status.code(), Some(0));

@@ -69,7 +69,7 @@ fn case(host: &Host, case: &Case) -> String {
             format!("by hand, then {command}")
         }
     };
-    let run = host.ddinstall(&["verify", "--wait", "40s", "--details"]).run();
+    let run = host.ddinstall(&["verify", "--wait", "120s", "--details"]).run();
     assert!(run.status == Some(0), "{} is not green after: {mended}\n{run}", case.name);
     let left = host.doctor(&[]).exits(0);
     assert_ne!(first(&left).0, case.cause, "{}\n{left}", case.name);

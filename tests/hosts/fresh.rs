@@ -18,8 +18,8 @@ pub(super) fn becomes_fips_and_cws(suite: Suite, repo: Repo) {
     }
     assert!(host.sh("id -nG dd-agent").split(' ').any(|group| group == "systemd-journal"));
     host.wait_until("grep -q 'Successfully posted payload (202)' /var/log/datadog/agent.log");
-    let posts = host.requests("metrics.agent.ddog-gov.com");
-    assert!(posts[0].starts_with("POST /intake/ 202 key=given"), "{posts:?}");
+    let post = host.first_request("metrics.agent.ddog-gov.com");
+    assert!(post.starts_with("POST /intake/ 202 key=given"), "{post}");
     let hosts = host.all_requests();
     let foreign = |line: &&String| {
         !["ddog-gov.com ", "datadoghq.com GET ", "datadoghq.com HEAD "].iter().any(|name| line.contains(name))

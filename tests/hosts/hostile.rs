@@ -62,7 +62,7 @@ fn what_is_planted_is_left_alone() {
             assert!(matches!(run.status, Some(4 | 7)), "{plant}: {path}: {run}");
             assert!(run.stderr.contains("nothing was changed"), "{plant}: {path}: {run}");
             assert!(!format!("{run}").contains(SECRET), "{plant}: {path}: {run}");
-            assert!(run.seconds < 30.0, "{plant}: {path}: {run}");
+            assert!(run.seconds < 120.0, "{plant}: {path}: {run}");
             let unplant = "rm -rf \"$1\"; if test -e /root/away; then mv /root/away \"$1\"; fi";
             host.command(&["sh", "-ec", unplant, "sh", path]).run().exits(0);
             assert_eq!(shadow(&host), before, "{plant}: {path}: {run}");
@@ -76,13 +76,14 @@ fn what_is_planted_is_left_alone() {
 
 /// Exchanges a file with a link, a hard link and a FIFO, again and again, as no more than renames can do it.
 const SWAPPER: &str = r#"
+use POSIX ();
 my ($file) = @ARGV;
 my $at = "$file.decoy";
 sub exchange { syscall(316, -100, $file, -100, $at, 2) == 0 }
 my @decoys = (
     sub { symlink "/etc/shadow", $at },
     sub { link "/etc/shadow", $at },
-    sub { system "mkfifo", $at },
+    sub { POSIX::mkfifo($at, 0666) },
     sub { symlink "/nowhere/at/all", $at },
 );
 my $swaps = 0;

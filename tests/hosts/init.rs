@@ -93,11 +93,7 @@ fn with_sysv_init_a_script_for_the_proxy_is_used() {
     // There is no journal to collect from.
     assert!(!host.exists(PROXY_LOGS));
     host.verify().exits(0);
-    assert!(
-        host.requests("metrics.agent.ddog-gov.com").iter().any(|line| line.contains("datadog-agent")),
-        "{:?}",
-        host.all_requests()
-    );
+    assert!(host.first_request("metrics.agent.ddog-gov.com").contains("datadog-agent"), "{:?}", host.all_requests());
     asked(&["install"]).run().exits(0).says("Nothing to do");
 
     // Another user's process on one of its ports is not the proxy.

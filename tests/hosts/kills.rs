@@ -172,7 +172,7 @@ impl Trial {
                 let inject = format!("inject=renameat:signal=STOP:when={number}");
                 let words = [&setsid[..], &strace(&["-e", "trace=renameat", "-e", &inject, "-o", TRACE])].concat();
                 let mut child = host.asked_by(&words).spawn();
-                let end = Instant::now() + Duration::from_secs(90);
+                let end = Instant::now() + Duration::from_secs(300);
                 let trace = host.path(TRACE);
                 while !fs::read_to_string(&trace).unwrap_or_default().contains("stopped by SIGSTOP") {
                     assert!(Instant::now() < end, "{self:?}: not stopped in time");

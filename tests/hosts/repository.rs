@@ -160,7 +160,7 @@ pub(super) fn no_end(suite: Suite) {
     in_time(&from("endless", "60"), 50.0);
     in_time(&from("packages", "60"), 50.0);
     let run = from("drip", "4");
-    in_time(&run, 20.0);
+    in_time(&run, 60.0);
     assert!(run.stderr.contains("4 s") || run.stderr.contains("too slow"), "{run}");
 }
 
@@ -173,9 +173,9 @@ pub(super) fn a_slow_download(suite: Suite) {
     let host = Host::fresh(suite).boot().with_faults();
     let before = host.state();
     // The index takes its five seconds; the packages would take half a minute.
-    let run = host.asked(&["install", "--download-limit", "9"]).env(suite.repository_variable(), SLOW).run().exits(5);
-    let run = run.says("within 9 s").says("--download-limit");
-    in_time(&run, 45.0);
+    let run = host.asked(&["install", "--download-limit", "18"]).env(suite.repository_variable(), SLOW).run().exits(5);
+    let run = run.says("within 18 s").says("--download-limit");
+    in_time(&run, 90.0);
     is_as_before(&host, &before, &run);
     let partial = match suite {
         Suite::El9 => "find /var/cache/dnf -name 'datadog-*.rpm' -size +0 | grep -q .",
@@ -187,7 +187,7 @@ pub(super) fn a_slow_download(suite: Suite) {
     let fault = if suite == Suite::Sles15 { "late" } else { "halt" };
     let halt = host.asked(&["install", "--download-stall", "3"]);
     let run = halt.env(suite.repository_variable(), &format!("http://127.0.0.4/{fault}")).run().exits(5);
-    in_time(&run, 45.0);
+    in_time(&run, 90.0);
     is_as_before(&host, &before, &run);
     assert!(!run.stderr.contains(KEY));
     host.forget_requests();
@@ -232,7 +232,7 @@ pub(super) fn a_lock_for_ever(suite: Suite) {
         host.lock(file, 600);
         let before = host.state();
         let run = host.asked(&["install", "--lock-wait", "3"]).run().exits(4).says(name).says("lock.pl");
-        in_time(&run, 15.0);
+        in_time(&run, 60.0);
         is_as_before(&host, &before, &run);
         host.unlock();
     }

@@ -11,9 +11,10 @@ const OLD_KEY: &str = "0ddba11cafe5ca1ab1edecafbadc0ffe";
 /// Files of the host that hold a text, with their modes.
 pub(super) fn files_with(host: &Host, text: &str) -> Vec<(String, u32)> {
     fn walk(at: &Path, inside: &str, text: &[u8], found: &mut Vec<(String, u32)>) {
-        for entry in fs::read_dir(at).expect("a folder").flatten() {
+        // On a host that runs, what is listed may be gone.
+        for entry in fs::read_dir(at).into_iter().flatten().flatten() {
             let (at, inside) = (entry.path(), format!("{inside}/{}", entry.file_name().to_string_lossy()));
-            let meta = at.symlink_metadata().expect("metadata");
+            let Ok(meta) = at.symlink_metadata() else { continue };
             if meta.is_dir() {
                 walk(&at, &inside, text, found);
             } else if meta.is_file() && inside != "/usr/local/bin/ddinstall" {
@@ -25,7 +26,9 @@ pub(super) fn files_with(host: &Host, text: &str) -> Vec<(String, u32)> {
         }
     }
     let mut found = Vec::new();
-    walk(&host.path("/").join("../upper"), "", text.as_bytes(), &mut found);
+    let upper = host.path("/").join("../upper");
+    assert!(upper.is_dir());
+    walk(&upper, "", text.as_bytes(), &mut found);
     // What is in memory: /run, with the journal in it.
     let run = host.command(&["grep", "-rlaF", text, "/run", "/tmp", "/dev/shm"]).run();
     found.extend(run.stdout.lines().map(|file| (file.to_owned(), 0)));

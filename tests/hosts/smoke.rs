@@ -53,10 +53,10 @@ fn the_stand_ins_run_by_plain_apt(suite: Suite) {
     assert_eq!(ports, "16");
 
     host.wait_until("grep -q 'Successfully posted payload (202)' /var/log/datadog/agent.log");
-    let posts = host.requests("metrics.agent.ddog-gov.com");
-    assert!(posts[0].starts_with("POST /intake/ 202 key=given"), "{posts:?}");
+    let post = host.first_request("metrics.agent.ddog-gov.com");
+    assert!(post.starts_with("POST /intake/ 202 key=given"), "{post}");
     assert!(host.read("/var/log/datadog/agent.log").contains("FIPS mode is enabled! All communication to DataDog will be routed to the local FIPS proxy on 'localhost' starting from port 9803"));
-    assert!(host.exists("/opt/datadog-agent/run/runtime-security.sock"));
+    host.wait_until("test -S /opt/datadog-agent/run/runtime-security.sock");
     assert!(host.holds("datadog-agent diagnose --include connectivity-datadog-core-endpoints | grep -q PASS"));
     let status = host.command(&["datadog-agent", "status", "-j"]).run().exits(0).json();
     assert_eq!(status["fips_proxy_enabled"], "true");

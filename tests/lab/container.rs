@@ -60,7 +60,6 @@ impl Container {
             assert!(Instant::now() < end, "it runs and runs: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
-        std::thread::sleep(Duration::from_millis(50));
         std::fs::read_to_string(status).expect("status").trim().to_owned()
     }
 

@@ -100,8 +100,8 @@ start() {
     rm -f "$folder/status"
     inside "$name" run "$name" "$image" "$folder" "$@" < /dev/null > "$folder/log" 2>&1 &
     for ((i = 0; i < 600; i++)); do
-        [ -z "$(ls -A "$folder/crun")" ] || return 0
-        [ ! -e "$folder/status" ] || break
+        # One that lacks something has ended before it was seen.
+        [ -z "$(ls -A "$folder/crun")" ] && [ ! -e "$folder/status" ] || return 0
         sleep 0.05
     done
     die "the container does not start: $(cat "$folder/log")"
@@ -124,7 +124,8 @@ run() {
     builder run --isolation oci --runtime crun --runtime-flag "root=$folder/crun" --runtime-flag cgroup-manager=disabled \
         --network host "${variables[@]}" "$container" -- /usr/local/bin/entrypoint.sh || status=$?
     builder rm "$container" > /dev/null
-    echo "$status" > "$folder/status"
+    echo "$status" > "$folder/status.new"
+    mv "$folder/status.new" "$folder/status"
 }
 
 id() {
@@ -142,7 +143,7 @@ case "$command" in
             # It may be gone by now.
             [ "$(readlink "$process/ns/pid")" = "$(readlink "/proc/$first/ns/pid")" ] || continue
             name=$(cat "$process/comm" 2> /dev/null) || continue
-            tr '\0' '\n' 2> /dev/null < "$process/environ" | sed "s|^|$name: |"
+            { tr '\0' '\n' < "$process/environ" | sed "s|^|$name: |"; } 2> /dev/null || true
         done
         ;;
     stop)

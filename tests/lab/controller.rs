@@ -178,6 +178,7 @@ impl Controller {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("ANSIBLE_HOME", self.path("home"))
             .env("ANSIBLE_LOCAL_TEMP", self.path("tmp"));
+        command.env("ANSIBLE_TIMEOUT", "60");
         command.env("ANSIBLE_COLLECTIONS_PATH", self.path("collections")).env("ANSIBLE_FORKS", "8");
         command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", self.path("cp")).env("DDINSTALL_LAB", folder());
         command.current_dir(self.folder.path()).stdin(Stdio::null());

@@ -206,6 +206,19 @@ impl Host {
         self.all_requests().iter().filter_map(|l| l.strip_prefix(&prefix)).map(str::to_string).collect()
     }
 
+    /// The first request that the vendor's host `name` got, which a server logs once it has answered it.
+    #[track_caller]
+    pub fn first_request(&self, name: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(first) = self.requests(name).into_iter().next() {
+                return first;
+            }
+            assert!(Instant::now() < end, "nothing was asked of {name}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// The requests to all of the vendor's hosts, each with the host's name in front.
     pub fn all_requests(&self) -> Vec<String> {
         let log = |role| fs::read_to_string(self.work().join(format!("log/{role}.log"))).unwrap_or_default();

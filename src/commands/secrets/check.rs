@@ -272,6 +272,7 @@ fn start(configured: &Configured, files: &Files) -> Option<Check> {
     if state.is_running() && state.n_restarts == 0 {
         return Some(check("start", title, Status::Pass, state.seen(), "active (running)", None));
     }
+    units::sync_journal(&configured.host);
     let lines = units::journal(&configured.host, AGENT_UNIT, 50, None).unwrap_or_default();
     let why = agent::refusal(lines.iter().map(String::as_str));
     if state.is_running() && why.is_none() {

@@ -35,7 +35,7 @@ start() {
     tries=0
     while ! runs; do
         tries=$((tries + 1))
-        [ "$tries" -lt 20 ] || { echo "@NAME@ does not start"; return 1; }
+        [ "$tries" -lt 300 ] || { echo "@NAME@ does not start"; return 1; }
         sleep 0.1
     done
     for other in $others; do service "$other" start; done
