@@ -33,7 +33,8 @@ fn of_twenty_runs_at_once_one_acts() {
 #[test]
 fn who_may_not_wait_is_told_who_acts() {
     let host = Host::fresh(Suite::Bookworm).boot();
-    let first = host.asked(&["install"]).spawn();
+    // Under a shell: the way into the host would stop with it.
+    let first = host.asked_by(&["sh", "-c", "\"$@\"; exit $?", "sh"]).spawn();
     host.wait_until("test -s /var/lib/ddinstall/lock");
     let holder = host.read("/var/lib/ddinstall/lock").trim().to_owned();
     // It keeps the lock for as long as the others look.

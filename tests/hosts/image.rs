@@ -348,8 +348,7 @@ fn example(suite: Suite, cws: bool) {
         assert!(environments.contains(line), "{line}\n{environments}");
     }
     assert!(!environments.contains(KEY) && !environments.contains(password), "{environments}");
-    let script =
-        "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -q '[h]aproxy/' && stat -c %U $p; done; true";
+    let script = "for p in /proc/[0-9]*; do test \"$(cat $p/comm)\" = haproxy && stat -c %U $p; done; true";
     assert_eq!(container.exec(&["sh", "-c", script]).exits(0).stdout.lines().next(), Some("dd-agent"));
     assert!(host.first_request("metrics.agent.ddog-gov.com").contains("key=given"));
 
