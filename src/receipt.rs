@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::desired::Asked;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Attributes, Host, Stored, system};
+use crate::host::{Attributes, FileKind, Host, Stored, system};
 
 pub const STATE: &str = "/var/lib/ddinstall";
 pub const RECEIPT: &str = "/var/lib/ddinstall/receipt.json";
@@ -377,7 +377,9 @@ impl Receipt {
     /// The folders in which a run that was killed may have left what it was writing of ours.
     pub fn folders(host: &Host) -> Result<Vec<PathBuf>> {
         let copies = host.list(BACKUPS)?.unwrap_or_default().into_iter().map(|name| Path::new(BACKUPS).join(name));
-        Ok(std::iter::once(PathBuf::from(STATE)).chain(copies).collect())
+        let kept =
+            host.list_tree(KEPT)?.into_iter().filter(|(_, meta)| meta.kind == FileKind::Dir).map(|(path, _)| path);
+        Ok(std::iter::once(PathBuf::from(STATE)).chain(copies).chain(kept).collect())
     }
 
     /// Removes backups that no standing run needs any more.

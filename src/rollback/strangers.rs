@@ -55,11 +55,7 @@ pub(super) fn keep(host: &Host, strangers: &[Stranger]) -> Result<()> {
 /// error all that was kept stays kept.
 pub(super) fn put_back(host: &Host) -> Result<Vec<PathBuf>> {
     let mut back = Vec::new();
-    let tree = host.list_tree(KEPT)?;
-    for (folder, _) in tree.iter().filter(|(_, meta)| meta.kind == FileKind::Dir) {
-        host.remove_leftovers(folder)?;
-    }
-    for (copy, _) in tree.iter().filter(|(_, meta)| meta.kind == FileKind::File) {
+    for (copy, _) in host.list_tree(KEPT)?.iter().filter(|(_, meta)| meta.kind == FileKind::File) {
         let (Ok(path), Some(stored)) = (copy.strip_prefix(KEPT), host.read(copy)?) else { continue };
         let path = Path::new("/").join(path);
         if host.meta(&path)?.is_none() {

@@ -420,6 +420,8 @@ fn what_was_changed_of_a_packages_files_outlives_a_killed_uninstallation() {
             host.sh("sed -i '2i sleep 2' /var/lib/dpkg/info/datadog-agent.postrm");
             interrupted(&host, &["uninstall"], "KILL", &format!("test ! -e {policy}"));
             assert!(!host.exists(policy));
+            let half = "/var/lib/ddinstall/kept/etc/datadog-agent/.ddinstall-0123456789abcdef-half";
+            host.write(half, "# mi", "root:root", 0o600);
         }
         let run = uninstall(&host, &[]).exits(0).says(&format!("{policy} stays"));
         assert_eq!(host.sh(&stat), before, "{run}");
